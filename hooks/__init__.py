@@ -1,0 +1,1 @@
+"""What runs around the template and never inside a user's copy of it."""

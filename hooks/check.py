@@ -1,0 +1,154 @@
+"""Everything that a rendered service promises, tried out: one variant, or many at once."""
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from time import monotonic, sleep
+from typing import Any
+
+import httpx
+
+from hooks.databases import Databases
+from hooks.render import render
+from hooks.service import Service
+from hooks.variants import ROOT, Variant
+
+SECRET_KEY = "a key for this check only, and longer than 32 bytes"  # noqa: S105
+
+OnStep = Callable[[Variant, str], None]
+
+
+@dataclass
+class Report:
+    """How one variant did: the seconds of each step that was taken, the last one failed or not."""
+
+    variant: Variant
+    folder: Path
+    seconds: dict[str, float] = field(default_factory=dict)
+    failure: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return not self.failure
+
+    @property
+    def last_step(self) -> str:
+        return list(self.seconds)[-1]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "variant": self.variant.name,
+            "ok": self.ok,
+            "seconds": {step: round(seconds, 2) for step, seconds in self.seconds.items()},
+            "failure": self.failure or None,
+            "folder": None if self.ok else str(self.folder),
+        }
+
+
+def check(
+    variant: Variant,
+    folder: Path,
+    databases: Databases,
+    template: Path = ROOT,
+    on_step: OnStep = lambda _variant, _step: None,
+) -> Report:
+    """Take a variant through every step, up to the first that fails, in `folder`."""
+    report = Report(variant, folder)
+    for step, take in steps(variant, folder, databases, template).items():
+        on_step(variant, step)
+        started = monotonic()
+        try:
+            take()
+        except Exception as error:  # whatever it is, it is this variant's failure alone
+            report.failure = str(error) or repr(error)
+        report.seconds[step] = monotonic() - started
+        if not report.ok:
+            break
+    return report
+
+
+def steps(
+    variant: Variant, folder: Path, databases: Databases, template: Path
+) -> dict[str, Callable[[], object]]:
+    service = Service(folder)
+    return {
+        "render": lambda: render(variant.answers, folder, template),
+        "install": lambda: service.run("sync"),
+        "format": lambda: service.run("run", "ruff", "format", "--check", "."),
+        "lint": lambda: service.run("run", "ruff", "check", "."),
+        "types": lambda: service.run("run", "mypy"),
+        "migrations": lambda: migrate(service, databases.new(variant)),
+        "tests": lambda: service.run("run", "pytest"),
+        "boot": lambda: boot(service, databases.new(variant)),
+    }
+
+
+def migrate(service: Service, database_url: str) -> None:
+    for command in ("upgrade head", "downgrade base", "upgrade head", "check"):
+        service.run("run", "alembic", *command.split(), settings=production(database_url))
+
+
+def boot(service: Service, database_url: str) -> None:
+    with served(service, database_url) as base_url:
+        for path in ("/health/ready", "/openapi.json", "/api/v1/items"):
+            httpx.get(base_url + path, timeout=30, trust_env=False).raise_for_status()
+    expect_no_process(service)
+
+
+@contextmanager
+def served(service: Service, database_url: str) -> Iterator[str]:
+    """Serve the service as in production, on a migrated database; the block gets its address."""
+    settings = production(database_url)
+    service.run("run", "alembic", "upgrade", "head", settings=settings)
+    port = free_port()
+    base_url = f"http://127.0.0.1:{port}"
+    serve = ("run", "app", "serve", "--host", "127.0.0.1", "--port", str(port))
+    with service.serving(*serve, base_url=base_url, settings=settings):
+        yield base_url
+
+
+def production(database_url: str) -> dict[str, str]:
+    """The settings without which a service does not start in production."""
+    return {"DATABASE_URL": database_url, "SECRET_KEY": SECRET_KEY}
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def expect_no_process(service: Service, timeout: float = 10) -> None:
+    """Fail when something of the service still runs after it was asked to stop."""
+    deadline = monotonic() + timeout
+    while left := service.processes():
+        if monotonic() > deadline:
+            raise RuntimeError(f"still running in {service.folder}: {left}")
+        sleep(0.1)
+
+
+def check_all(
+    variants: Sequence[Variant], jobs: int, template: Path, on_step: OnStep
+) -> Iterator[Report]:
+    """Check variants side by side, each in a folder of its own; that of a failure is kept."""
+
+    def check_one(variant: Variant) -> Report:
+        folder = Path(mkdtemp(prefix=f"{variant.name}-"))
+        report = check(variant, folder, databases, template, on_step)
+        if report.ok:
+            rmtree(folder)
+        return report
+
+    with Databases() as databases, ThreadPoolExecutor(jobs) as pool:
+        try:
+            for done in as_completed([pool.submit(check_one, variant) for variant in variants]):
+                yield done.result()
+        finally:
+            # Ctrl-C has stopped the commands that ran; begin no others.
+            pool.shutdown(wait=False, cancel_futures=True)

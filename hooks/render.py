@@ -1,0 +1,32 @@
+"""Render the template as its files stand now, committed or not."""
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
+
+import copier
+from copier.errors import DirtyLocalWarning
+
+from hooks.variants import ROOT
+
+# Copier changes the working directory of the process while it works: one rendering at a time.
+_one_at_a_time = Lock()
+
+
+def render(answers: Mapping[str, str], folder: Path, template: Path = ROOT) -> None:
+    """Render a service into `folder`; ValueError says which answer is refused, and why.
+
+    `HEAD` takes the working tree with all that is not ignored by git, where no reference takes
+    the last release. Nothing here trusts the template with more than a user would.
+    """
+    with _one_at_a_time, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DirtyLocalWarning)
+        copier.run_copy(
+            str(template),
+            folder,
+            data=dict(answers),
+            vcs_ref="HEAD",
+            defaults=True,
+            quiet=True,
+        )

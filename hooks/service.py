@@ -1,0 +1,143 @@
+"""A rendered service, and what its owner would type in its folder."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from time import monotonic, sleep
+from types import MappingProxyType
+from typing import IO
+
+import httpx
+import psutil
+
+# `uv run` says where it is, which need not be on the PATH.
+UV = os.environ.get("UV", "uv")
+
+# What a service must not see of the environment of these hooks, beside settings of its own.
+FOREIGN = re.compile(
+    "VIRTUAL_ENV|UV_PROJECT.*|PYTHON(PATH|HOME|WARNINGS)|PYTEST.*|COV.*|PG.*"
+    "|TEST_DATABASE_URL|ADMIN_PASSWORD"
+)
+
+NONE: Mapping[str, str] = MappingProxyType({})
+
+
+class CommandError(Exception):
+    """The message holds the command, all that it wrote, and how it ended."""
+
+    def __init__(self, command: tuple[str, ...], output: IO[bytes], ending: str) -> None:
+        super().__init__(f"$ uv {' '.join(command)}\n{text_of(output).rstrip()}\n[{ending}]")
+
+
+class Service:
+    """The service in a folder. The settings that its commands take are environment variables."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+
+    def environment(self, settings: Mapping[str, str] = NONE) -> dict[str, str]:
+        """The caller's environment, without all that could change what the service does."""
+        example = (self.folder / ".env.example").read_text("utf-8")
+        documented = re.findall(r"^[# ]*([A-Z_]+)=", example, re.MULTILINE)
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if name not in documented and not FOREIGN.fullmatch(name)
+        } | dict(settings)
+
+    def run(self, *command: str, settings: Mapping[str, str] = NONE, timeout: float = 900) -> str:
+        """Run `uv …` to its end and return what it wrote; CommandError when that is a bad end."""
+        # A file, because a pipe stays open as long as any server that the command left behind.
+        with TemporaryFile() as output:
+            process = self._start(command, output, settings)
+            try:
+                status = process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                end(process)
+                raise CommandError(command, output, f"stopped after {timeout:.0f} s") from None
+            if status != 0:
+                raise CommandError(command, output, f"exit {status}")
+            return text_of(output)
+
+    @contextmanager
+    def serving(
+        self,
+        *command: str,
+        base_url: str,
+        settings: Mapping[str, str] = NONE,
+        timeout: float = 60,
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Run `uv …`, a server, while the block runs, which begins once the server is ready."""
+        with TemporaryFile() as output:
+            process = self._start(command, output, settings, new_group=True)
+            try:
+                deadline = monotonic() + timeout
+                while not is_ready(base_url):
+                    if (status := process.poll()) is not None:
+                        raise CommandError(command, output, f"exit {status}")
+                    if monotonic() > deadline:
+                        raise CommandError(command, output, f"not ready after {timeout:.0f} s")
+                    sleep(0.1)
+                yield process
+            finally:
+                end(process)
+
+    def processes(self) -> list[psutil.Process]:
+        """All that runs in the service's folder."""
+        return [
+            process
+            for process in psutil.process_iter(["cwd"])
+            if process.info["cwd"] and Path(process.info["cwd"]).is_relative_to(self.folder)
+        ]
+
+    def _start(
+        self,
+        command: tuple[str, ...],
+        output: IO[bytes],
+        settings: Mapping[str, str],
+        *,
+        new_group: bool = False,
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [UV, *command],
+            cwd=self.folder,
+            env=self.environment(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # A terminal's Ctrl-C goes to a whole group: to these hooks and the commands they wait
+            # for. A server is given a group of its own, which can be interrupted without us.
+            start_new_session=new_group,
+        )
+
+
+def is_ready(base_url: str) -> bool:
+    try:
+        return httpx.get(f"{base_url}/health/ready", timeout=5, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to end; when it does not, end it and all that it started."""
+    if process.poll() is not None:
+        return
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        for child in family:
+            if child.is_running():
+                child.kill()
+
+
+def text_of(output: IO[bytes]) -> str:
+    output.seek(0)
+    return output.read().decode(errors="replace")

@@ -1,0 +1,60 @@
+"""The variants of the template: every combination of the choices that copier.yml offers."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One combination of choices, and the name it goes by: its values joined by hyphens."""
+
+    answers: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        return "-".join(self.answers.values())
+
+
+def questions(template: Path = ROOT) -> dict[str, dict[str, Any]]:
+    """What Copier asks. Derived answers (`when: false`) and settings (`_…`) are not questions."""
+    document: dict[str, Any] = yaml.safe_load((template / "copier.yml").read_text("utf-8"))
+    return {
+        name: question
+        for name, question in document.items()
+        if not name.startswith("_") and question.get("when") is not False
+    }
+
+
+def axes(template: Path = ROOT) -> dict[str, list[str]]:
+    """The questions whose answer is a choice, each with its values; the default comes first."""
+    return {
+        # Choices are values, or labels with a value each.
+        name: list(choices.values() if isinstance(choices, dict) else choices)
+        for name, question in questions(template).items()
+        if (choices := question.get("choices"))
+    }
+
+
+def variants(template: Path = ROOT) -> list[Variant]:
+    choices = axes(template)
+    return [
+        Variant(dict(zip(choices, values, strict=True))) for values in product(*choices.values())
+    ]
+
+
+def matrix(template: Path = ROOT) -> dict[str, list[dict[str, str]]]:
+    """The variants as GitHub's `strategy.matrix` takes them."""
+    return {
+        "include": [
+            {"variant": variant.name, "answers": json.dumps(variant.answers)}
+            for variant in variants(template)
+        ]
+    }
