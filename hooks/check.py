@@ -82,39 +82,38 @@ def steps(
         "format": lambda: service.run("run", "ruff", "format", "--check", "."),
         "lint": lambda: service.run("run", "ruff", "check", "."),
         "types": lambda: service.run("run", "mypy"),
-        "migrations": lambda: migrate(service, databases.new(variant)),
+        "migrations": lambda: migrate(service, production(databases.new(variant))),
         "tests": lambda: service.run("run", "pytest"),
-        "boot": lambda: boot(service, databases.new(variant)),
+        "boot": lambda: boot(service, production(databases.new(variant))),
     }
 
 
-def migrate(service: Service, database_url: str) -> None:
+def production(database_url: str) -> dict[str, str]:
+    """The settings without which a service does not start in production."""
+    return {"DATABASE_URL": database_url, "SECRET_KEY": SECRET_KEY}
+
+
+def migrate(service: Service, settings: dict[str, str]) -> None:
     for command in ("upgrade head", "downgrade base", "upgrade head", "check"):
-        service.run("run", "alembic", *command.split(), settings=production(database_url))
+        service.run("run", "alembic", *command.split(), settings=settings)
 
 
-def boot(service: Service, database_url: str) -> None:
-    with served(service, database_url) as base_url:
+def boot(service: Service, settings: dict[str, str]) -> None:
+    with served(service, settings) as base_url:
         for path in ("/health/ready", "/openapi.json", "/api/v1/items"):
             httpx.get(base_url + path, timeout=30, trust_env=False).raise_for_status()
     expect_no_process(service)
 
 
 @contextmanager
-def served(service: Service, database_url: str) -> Iterator[str]:
+def served(service: Service, settings: dict[str, str]) -> Iterator[str]:
     """Serve the service as in production, on a migrated database; the block gets its address."""
-    settings = production(database_url)
     service.run("run", "alembic", "upgrade", "head", settings=settings)
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
     serve = ("run", "app", "serve", "--host", "127.0.0.1", "--port", str(port))
     with service.serving(*serve, base_url=base_url, settings=settings):
         yield base_url
-
-
-def production(database_url: str) -> dict[str, str]:
-    """The settings without which a service does not start in production."""
-    return {"DATABASE_URL": database_url, "SECRET_KEY": SECRET_KEY}
 
 
 def free_port() -> int:

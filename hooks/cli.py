@@ -151,6 +151,7 @@ def demo_variant(
     variant: Annotated[
         str | None, typer.Argument(help="Its name; the default answers, if none is given.")
     ] = None,
+    port: Annotated[int, typer.Option(help="Port to serve at.", min=1, max=65535)] = 8000,
 ) -> None:
     """Render a variant into a temporary folder and serve it there, until Ctrl-C."""
     chosen = find(variant, context.obj) if variant else variants.variants(context.obj)[0]
@@ -158,7 +159,9 @@ def demo_variant(
         render(chosen.answers, Path(folder), context.obj)
         typer.echo(f"{chosen.name} in {folder}; Ctrl-C stops it and deletes the folder.", err=True)
         process = subprocess.Popen(
-            [UV, "run", "app", "dev"], cwd=folder, env=Service(Path(folder)).environment()
+            [UV, "run", "app", "dev", "--port", str(port)],
+            cwd=folder,
+            env=Service(Path(folder)).environment(),
         )
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         while True:

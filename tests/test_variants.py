@@ -1,0 +1,111 @@
+"""Every variant, installed in an environment of its own and run on its real engine."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+
+import httpx
+import pytest
+
+from hooks.check import Report, check, expect_no_process, free_port, production, served
+from hooks.databases import Databases
+from hooks.service import CommandError, Service
+from hooks.variants import Variant, variants
+from tests.api import speak
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(variant, id=variant.name, marks=pytest.mark.xdist_group(variant.name))
+        for variant in variants()
+    ],
+)
+def report(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Report]:
+    variant: Variant = request.param
+    # Not under pytest's temporary folder, which the service's own run of pytest closes to others;
+    # Postgres, when root starts it, runs as another user.
+    folder = Path(mkdtemp(prefix=f"{variant.name}-"))
+    yield check(variant, folder, databases)
+    rmtree(folder)
+
+
+@pytest.fixture
+def service(report: Report) -> Service:
+    assert "format" in report.seconds, f"was not installed:\n{report.failure}"
+    return Service(report.folder)
+
+
+@pytest.fixture
+def settings(report: Report, databases: Databases) -> dict[str, str]:
+    """What production takes, with a new database."""
+    return production(databases.new(report.variant))
+
+
+def test_check(report: Report) -> None:
+    assert report.ok, report.failure
+
+
+def test_the_api_keeps_its_contract(service: Service, settings: dict[str, str]) -> None:
+    def make_admin(email: str, password: str) -> None:
+        admin = {**settings, "ADMIN_PASSWORD": password}
+        service.run("run", "app", "create-admin", email, settings=admin)
+
+    with served(service, settings) as base_url:
+        speak(base_url, make_admin)
+
+
+def test_the_api_is_the_same_in_every_variant(
+    service: Service, settings: dict[str, str], shared: Path
+) -> None:
+    with served(service, settings) as base_url:
+        document = httpx.get(f"{base_url}/openapi.json", trust_env=False).content
+    assert document.startswith(b'{"openapi"')
+    try:
+        # The first variant to come here, in whichever worker, says what the others must equal.
+        with (shared / "openapi.json").open("xb") as first:
+            first.write(document)
+    except FileExistsError:
+        assert document == (shared / "openapi.json").read_bytes()
+
+
+def test_development_needs_nothing_and_leaves_nothing(service: Service) -> None:
+    port = free_port()
+    base_url = f"http://127.0.0.1:{port}"
+    dev = ("run", "app", "dev", "--port", str(port))
+    with service.serving(*dev, base_url=base_url) as process:
+        documentation = httpx.get(f"{base_url}/docs", trust_env=False)
+        assert documentation.status_code == 200
+        assert "text/html" in documentation.headers["content-type"]
+        assert httpx.get(f"{base_url}/api/v1/items", trust_env=False).json()["items"] == []
+        assert service.processes()
+        # Ctrl-C: a terminal tells every process of the group.
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(30)
+    # Nor a Postgres, whose working directory is its data in the service's folder.
+    expect_no_process(service)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"DATABASE_URL": None}, "DATABASE_URL"),
+        ({"DATABASE_URL": "mysql://localhost/shop"}, "DATABASE_URL"),
+        ({"SECRET_KEY": None}, "SECRET_KEY"),
+        ({"SECRET_KEY": "x" * 31}, "SECRET_KEY"),
+    ],
+)
+def test_production_says_which_setting_it_needs(
+    service: Service, settings: dict[str, str], change: dict[str, str | None], named: str
+) -> None:
+    given = {name: value for name, value in (settings | change).items() if value is not None}
+    port = str(free_port())
+    with pytest.raises(CommandError) as refusal:
+        service.run("run", "app", "serve", "--port", port, settings=given, timeout=30)
+    *_, line, ending = str(refusal.value).splitlines()
+    assert named in line
+    assert "Traceback" not in str(refusal.value)
+    assert ending.startswith("[exit ")
