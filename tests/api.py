@@ -1,0 +1,1517 @@
+"""The API's contract (design.md, section 6), spoken over HTTP to a running service.
+
+Written from the contract alone and blind to the code: `speak` is the same for every variant. Each
+topic brings its own users and items, so that the walk can be made again on the same database.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from threading import Barrier
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+Json = dict[str, Any]
+
+USER = {"id", "email", "name", "is_active", "is_admin", "created_at", "updated_at"}
+PUBLIC_USER = {"id", "name", "created_at", "profile"}
+PROFILE = {"bio", "avatar_url"}
+ITEM = {
+    "id",
+    "name",
+    "description",
+    "price",
+    "stock",
+    "owner_id",
+    "created_at",
+    "updated_at",
+}
+ORDER = {"id", "status", "lines", "total", "created_at", "updated_at"}
+LINE = {"item_id", "quantity", "unit_price"}
+
+SORTS = ("created_at", "-created_at", "price", "-price")
+NEXT = {
+    "pending": {"processing", "cancelled"},
+    "processing": {"shipped", "cancelled"},
+    "shipped": {"delivered"},
+    "delivered": set[str](),
+    "cancelled": set[str](),
+}
+WAY = {
+    "pending": (),
+    "processing": ("processing",),
+    "shipped": ("processing", "shipped"),
+    "delivered": ("processing", "shipped", "delivered"),
+    "cancelled": ("cancelled",),
+}
+
+INT32 = 2**31 - 1
+INT64 = 2**63 - 1
+MIB = 2**20
+NO_IDS = ("0", "-1", str(INT64 + 1), "9" * 30, "abc", "1.5")
+STRANGERS = (INT32 + 1, INT64)  # ids that are legal, of rows that nobody has written
+CROWD = 10
+
+
+def speak(base_url: str, make_admin: Callable[[str, str], None]) -> None:
+    """Hold the service at `base_url` to its contract; the first difference is an AssertionError."""
+    with httpx.Client(base_url=base_url, timeout=30, trust_env=False) as client:
+        api = Api(client, make_admin)
+        for topic in TOPICS:
+            topic(api)
+        openapi_document(api)
+
+
+# ---------------------------------------------------------------------------------------- speaking
+
+
+@dataclass(frozen=True)
+class User:
+    id: int
+    email: str
+    password: str
+    token: str
+    body: Json
+
+
+class Api:
+    """Sends requests, and checks of every response what holds for every response."""
+
+    def __init__(self, client: httpx.Client, make_admin: Callable[[str, str], None]) -> None:
+        self.client = client
+        self.make_admin = make_admin
+        self.seen: set[tuple[str, str, int]] = set()
+
+    def call(
+        self, method: str, path: str, *expected: int, user: User | None = None, **request: Any
+    ) -> httpx.Response:
+        """Send it; no expected status means: anything that is not the server's fault.
+
+        `body` is sent as JSON, in ASCII, whatever it holds; bytes are sent as they are.
+        """
+        url = path if path.startswith(("/health/", "/openapi.json")) else f"/api/v1{path}"
+        headers = httpx.Headers(request.pop("headers", None))
+        if user is not None:
+            headers["Authorization"] = f"Bearer {user.token}"
+        if "body" in request:
+            body = request.pop("body")
+            request["content"] = body if isinstance(body, bytes) else json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
+        response = self.client.request(method, url, headers=headers, **request)
+        self.seen.add((method, response.request.url.path, response.status_code))
+        wanted = response.status_code in expected if expected else response.status_code < 500
+        assert wanted, f"wanted {expected or 'no server error'}: {show(response)}"
+        assert any(
+            "request-id" in name.lower() and value for name, value in response.headers.items()
+        ), f"no request id in the headers: {show(response)}"
+        if response.status_code >= 400 and method != "HEAD":
+            check_problem(response)
+        return response
+
+    def json(
+        self, method: str, path: str, status: int = 200, user: User | None = None, **request: Any
+    ) -> Any:
+        response = self.call(method, path, status, user=user, **request)
+        content_type = response.headers.get("content-type", "")
+        assert content_type.partition(";")[0] == "application/json", show(response)
+        return response.json()
+
+    def login(self, email: str, password: str, *expected: int) -> httpx.Response:
+        form = {"grant_type": "password", "username": email, "password": password}
+        return self.call("POST", "/auth/token", *(expected or (200,)), data=form)
+
+    def register(self, label: str) -> User:
+        sent = registrant(label)
+        body = self.json("POST", "/users", 201, body=sent)
+        token = self.login(sent["email"], sent["password"]).json()["access_token"]
+        return User(body["id"], sent["email"], sent["password"], token, body)
+
+    def make_item(self, owner: User, **fields: Any) -> Json:
+        sent = {"name": "A thing", "price": "10.00", "stock": 10, **fields}
+        item: Json = self.json("POST", "/items", 201, owner, body=sent)
+        return item
+
+    def item(self, item_id: int) -> Json:
+        """The item without its owner: what every other call says of it."""
+        item: Json = self.json("GET", f"/items/{item_id}")
+        del item["owner"]
+        return item
+
+    def stock(self, item_id: int) -> int:
+        stock: int = self.item(item_id)["stock"]
+        return stock
+
+    def etag(self, item_id: int) -> str:
+        return etag_of(self.call("GET", f"/items/{item_id}", 200))
+
+    def make_order(self, buyer: User, *lines: tuple[int, int]) -> Json:
+        order: Json = self.json("POST", "/orders", 201, buyer, body=order_body(*lines))
+        return order
+
+    def walk(self, path: str, user: User | None = None, **params: Any) -> Iterator[Json]:
+        """Everything on every page, by the cursors."""
+        for _ in range(100):
+            page = self.json("GET", path, 200, user, params=params)
+            check_keys(page, {"items", "next_cursor"}, path)
+            assert len(page["items"]) <= params.get("limit", 100), page
+            yield from page["items"]
+            if page["next_cursor"] is None:
+                return
+            params["cursor"] = page["next_cursor"]
+        raise AssertionError(f"{path} {params}: the pages never end")
+
+
+def show(response: httpx.Response) -> str:
+    request = response.request
+    return (
+        f"{request.method} {str(request.url)[:300]} with {request_text(request)}\n"
+        f"  -> {response.status_code} {dict(response.headers)}\n  {response.text[:1000]}"
+    )
+
+
+def request_text(request: httpx.Request) -> str:
+    try:
+        return repr(request.content[:300])
+    except httpx.RequestNotRead:
+        return "a streamed body"
+
+
+def check_problem(response: httpx.Response) -> None:
+    content_type = response.headers.get("content-type", "")
+    assert content_type.partition(";")[0] == "application/problem+json", show(response)
+    body = response.json()
+    assert isinstance(body, dict), show(response)
+    assert body.keys() >= {"type", "title", "status", "detail"}, show(response)
+    assert body["status"] == response.status_code, show(response)
+    assert all(isinstance(body[key], str) for key in ("type", "title", "detail")), show(response)
+    assert body["type"], show(response)
+    assert body["title"], show(response)
+    if response.status_code == 401:
+        challenge = response.headers.get("www-authenticate", "")
+        assert challenge.lower().startswith("bearer"), show(response)
+    if response.status_code == 405:
+        assert response.headers.get("allow"), show(response)
+    if response.status_code == 422:
+        assert isinstance(body.get("errors"), list), show(response)
+        assert body["errors"], show(response)
+        for error in body["errors"]:
+            assert error.keys() == {"loc", "msg", "type"}, show(response)
+            assert isinstance(error["loc"], list), show(response)
+            assert all(isinstance(part, str | int) for part in error["loc"]), show(response)
+            assert isinstance(error["msg"], str), show(response)
+            assert isinstance(error["type"], str), show(response)
+
+
+def check_keys(body: Json, keys: set[str], what: str) -> None:
+    assert isinstance(body, dict), f"{what}: not an object: {body}"
+    assert body.keys() == keys, f"{what}: {set(body) ^ keys} is too much or missing in {body}"
+
+
+def check_moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    assert moment.utcoffset() == timedelta(0), f"{text!r} is not in UTC, or has no offset"
+    return moment
+
+
+def check_moments(body: Json) -> None:
+    assert check_moment(body["created_at"]) <= check_moment(body["updated_at"]), body
+
+
+def same(found: object, expected: object) -> None:
+    assert found == expected, f"found {found!r}, not {expected!r}"
+
+
+def check_money(text: object) -> Decimal:
+    assert isinstance(text, str), f"{text!r} is not money: no string"
+    assert re.fullmatch(r"\d+\.\d{2}", text), f"{text!r} is not money: two decimals"
+    return Decimal(text)
+
+
+def check_order(order: Json, keys: set[str]) -> None:
+    check_keys(order, keys, "order")
+    check_moments(order)
+    for line in order["lines"]:
+        check_keys(line, LINE, "line of an order")
+    costs = (line["quantity"] * check_money(line["unit_price"]) for line in order["lines"])
+    assert check_money(order["total"]) == sum(costs), order
+
+
+def etag_of(response: httpx.Response) -> str:
+    etag: str = response.headers.get("etag", "")
+    assert re.fullmatch(r'"[^"]+"', etag), f"no strong ETag: {show(response)}"
+    return etag
+
+
+def tag() -> str:
+    return uuid.uuid4().hex[:16]
+
+
+def registrant(label: str) -> Json:
+    return {"email": f"{label}-{tag()}@example.com", "name": f"Jo {label}", "password": tag()}
+
+
+def order_body(*lines: tuple[int, int]) -> Json:
+    return {"lines": [{"item_id": item_id, "quantity": quantity} for item_id, quantity in lines]}
+
+
+def without(body: Json, key: str) -> Json:
+    return {name: value for name, value in body.items() if name != key}
+
+
+def ids(bodies: Sequence[Json]) -> list[int]:
+    return [body["id"] for body in bodies]
+
+
+def at_once(count: int, call: Callable[[int], httpx.Response]) -> list[httpx.Response]:
+    """`count` calls that start at the same moment, each with its number."""
+    barrier = Barrier(count)
+
+    def one(number: int) -> httpx.Response:
+        barrier.wait(timeout=30)
+        return call(number)
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))
+
+
+def statuses(responses: Sequence[httpx.Response]) -> list[int]:
+    return sorted(response.status_code for response in responses)
+
+
+# ------------------------------------------------------------------------------------------- users
+
+
+def registration(api: Api) -> None:
+    sent = registrant("registration")
+    response = api.call("POST", "/users", 201, body=sent)
+    created = response.json()
+    check_keys(created, USER, "POST /users")
+    check_moments(created)
+    assert isinstance(created["id"], int), show(response)
+    assert 1 <= created["id"] <= INT64, show(response)
+    assert (created["email"], created["name"]) == (sent["email"], sent["name"]), show(response)
+    assert created["is_active"] is True, show(response)
+    assert created["is_admin"] is False, show(response)
+    assert sent["password"] not in response.text, show(response)
+    for email in (sent["email"], sent["email"].upper(), sent["email"].title()):
+        api.call("POST", "/users", 409, body={**sent, "email": email, "password": tag()})
+    token = api.login(sent["email"], sent["password"]).json()["access_token"]
+    me = api.json("GET", "/users/me", headers={"Authorization": f"Bearer {token}"})
+    assert me == created, f"{me} is not what was created: {created}"
+
+
+def registration_of_a_mixed_case_email(api: Api) -> None:
+    sent = registrant("Mixed.Case")
+    sent["email"] = sent["email"].replace("example.com", "Example.COM")
+    created = api.json("POST", "/users", 201, body=sent)
+    assert created["email"].lower() == sent["email"].lower(), created
+    api.call("POST", "/users", 409, body={**sent, "email": sent["email"].lower()})
+    api.login(sent["email"], sent["password"])
+
+
+def registration_bounds(api: Api) -> None:
+    least = {**registrant("least"), "name": "é", "password": tag()[:8]}
+    most = {**registrant("most"), "name": "é" * 100, "password": tag() * 8}
+    for sent in (least, most):
+        same(api.json("POST", "/users", 201, body=sent)["name"], sent["name"])
+        api.login(sent["email"], sent["password"])
+    sent = registrant("bounds")
+    refused: list[Json] = [
+        {"name": ""},
+        {"name": "n" * 101},
+        {"password": tag()[:7]},
+        {"password": tag() * 8 + "x"},
+        {"email": ""},
+        {"email": "nobody"},
+        {"email": "nobody@"},
+        {"email": "@example.com"},
+        {"email": "two@at@example.com"},
+        {"email": "e" * 1000 + "@example.com"},
+        {"is_admin": True},
+        {"is_active": True},
+        {"id": 1},
+    ]
+    for wrong in refused:
+        api.call("POST", "/users", 422, body={**sent, **wrong})
+    for field in sent:
+        api.call("POST", "/users", 422, body={**sent, field: None})
+        api.call("POST", "/users", 422, body={**sent, field: [1]})
+        api.call("POST", "/users", 422, body=without(sent, field))
+    api.call("POST", "/users", 201, body=sent)
+
+
+def tokens(api: Api) -> None:
+    user = api.register("tokens")
+    answer = api.login(user.email, user.password).json()
+    check_keys(answer, {"access_token", "token_type"}, "POST /auth/token")
+    assert answer["token_type"].lower() == "bearer", answer
+    api.login(user.email, tag(), 401)
+    api.login(f"{tag()}@example.com", user.password, 401)
+    api.call("POST", "/auth/token", 422, data={"username": user.email})
+    api.call("POST", "/auth/token", 422, data={"password": user.password})
+    api.call("POST", "/auth/token", 422, body={"username": user.email, "password": user.password})
+    api.call("POST", "/auth/token", 422)
+    api.call("GET", "/users/me", 401)
+    refused = ["", "Bearer", "Bearer x", "Bearer a.b.c", "Basic eDp5", user.token]
+    refused += [f"Bearer {token}" for token in forgeries(user.token)]
+    for credentials in refused:
+        api.call("GET", "/users/me", 401, headers={"Authorization": credentials})
+    not_text = [(b"Authorization", b"Bearer \xff\xfe")]
+    api.call("GET", "/users/me", 401, headers=not_text)
+
+
+def forgeries(token: str) -> Iterator[str]:
+    yield token[: len(token) // 2]
+    yield token + "x" * 4
+    yield token[::-1]
+    if token.count(".") == 2:  # what may be known of a JSON web token without asking the service
+        _, payload, signature = token.split(".")
+        nothing = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').decode().rstrip("=")
+        yield f"{nothing}.{payload}."
+        yield f"{nothing}.{payload}.{signature}"
+        claims = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode()
+        other = re.sub(r"\d", lambda digit: str((int(digit[0]) + 1) % 10), claims)
+        forged = base64.urlsafe_b64encode(f"{other} ".encode()).decode().rstrip("=")
+        yield token.replace(payload, forged)
+
+
+def login_takes_the_same_time(api: Api) -> None:
+    sent = registrant("timing")
+    api.json("POST", "/users", 201, body=sent)
+
+    def seconds(email: str) -> float:
+        start = time.perf_counter()
+        api.login(email, tag(), 401)
+        return time.perf_counter() - start
+
+    pairs = [(seconds(sent["email"]), seconds(f"{tag()}@example.com")) for _ in range(6)]
+    known, unknown = (min(times) for times in zip(*pairs, strict=True))
+    times = f"wrong password {known:.4f} s, unknown email {unknown:.4f} s"
+    assert 0.4 < unknown / known < 2.5, f"the time tells which emails are known: {times}"
+
+
+def me(api: Api) -> None:
+    user = api.register("me")
+    same(api.json("GET", "/users/me", 200, user), user.body)
+    changed = api.json("PATCH", "/users/me", 200, user, body={"name": "Another"})
+    check_keys(changed, USER, "PATCH /users/me")
+    check_moments(changed)
+    stamped = without({**user.body, "name": "Another"}, "updated_at")
+    assert without(changed, "updated_at") == stamped, changed
+    same(api.json("GET", "/users/me", 200, user), changed)
+    refused: list[Json] = [
+        *({field: None} for field in ("name", "email", "password")),
+        {"name": ""},
+        {"name": "n" * 101},
+        {"email": "nobody"},
+        {"password": tag()[:7]},
+        {"password": tag() * 8 + "x"},
+        *({field: 1} for field in ("id", "is_admin", "is_active", "created_at", "unknown")),
+        {"name": "Kept", "is_admin": True},
+    ]
+    for wrong in refused:
+        api.call("PATCH", "/users/me", 422, user=user, body=wrong)
+    same(api.json("GET", "/users/me", 200, user), changed)
+    for method in ("GET", "DELETE"):
+        api.call(method, "/users/me", 401)
+    api.call("PATCH", "/users/me", 401, body={"name": "Another"})
+
+
+def change_of_email(api: Api) -> None:
+    user, other = api.register("email"), api.register("other")
+    for email in (other.email, other.email.upper()):
+        api.call("PATCH", "/users/me", 409, user=user, body={"email": email})
+    same(api.json("GET", "/users/me", 200, user), user.body)
+    email = f"new-{tag()}@example.com"
+    same(api.json("PATCH", "/users/me", 200, user, body={"email": email})["email"], email)
+    api.login(email, user.password)
+    api.login(user.email, user.password, 401)
+
+
+def change_of_password(api: Api) -> None:
+    user = api.register("password")
+    password = tag()
+    response = api.call("PATCH", "/users/me", 200, user=user, body={"password": password})
+    assert password not in response.text, show(response)
+    api.call("GET", "/users/me", 401, user=user)
+    api.login(user.email, user.password, 401)
+    token = api.login(user.email, password).json()["access_token"]
+    api.call("GET", "/users/me", 200, headers={"Authorization": f"Bearer {token}"})
+
+
+def deactivation(api: Api) -> None:
+    user = api.register("deactivation")
+    second = api.login(user.email, user.password).json()["access_token"]
+    response = api.call("DELETE", "/users/me", 204, user=user)
+    assert response.content == b"", show(response)
+    api.call("GET", "/users/me", 401, user=user)
+    api.call("DELETE", "/users/me", 401, user=user)
+    api.call("GET", "/users/me", 401, headers={"Authorization": f"Bearer {second}"})
+    api.call("POST", "/items", 401, user=user, body={"name": "A thing", "price": "1.00"})
+    api.login(user.email, user.password, 401)
+    again = {"email": user.email, "name": "Again", "password": tag()}
+    api.call("POST", "/users", 409, body=again)
+
+
+def profile(api: Api) -> None:
+    user = api.register("profile")
+    path = "/users/me/profile"
+    api.call("GET", path, 404, user=user)
+    url = "https://example.com/a.png"
+    bodies: list[Json] = [
+        {"bio": "Writes.", "avatar_url": url},
+        {"bio": None, "avatar_url": None},
+        {"bio": "é" * 500, "avatar_url": f"http://example.com/{'a' * (500 - 19)}"},
+    ]
+    for sent in bodies:
+        response = api.call("PUT", path, 200, 201, user=user, body=sent)
+        check_keys(response.json(), PROFILE, "PUT profile")
+        assert response.json() == sent, show(response)
+        same(api.json("GET", path, 200, user), sent)
+    last = bodies[-1]
+    refused: list[Json] = [
+        {"bio": "b" * 501},
+        {"bio": 1},
+        {"avatar_url": f"{url}?{'a' * 500}"},
+        {"user_id": 1},
+        {"id": 1},
+    ]
+    for wrong in ("", "nonsense", "/a.png", "ftp://example.com/a", "javascript:alert(1)"):
+        refused.append({"avatar_url": wrong})
+    for body in refused:
+        api.call("PUT", path, 422, user=user, body={**last, **body})
+    same(api.json("GET", path, 200, user), last)
+    api.call("GET", path, 401)
+    api.call("PUT", path, 401, body=last)
+
+
+def public_user(api: Api) -> None:
+    user, reader = api.register("public"), api.register("reader")
+    seen = api.json("GET", f"/users/{user.id}", 200, reader)
+    check_keys(seen, PUBLIC_USER, "GET /users/{id}")
+    check_moment(seen["created_at"])
+    expected = {key: user.body[key] for key in ("id", "name", "created_at")}
+    assert seen == {**expected, "profile": None}, seen
+    shown = {"bio": "Writes.", "avatar_url": None}
+    api.call("PUT", "/users/me/profile", 200, 201, user=user, body=shown)
+    seen = api.json("GET", f"/users/{user.id}", 200, reader)
+    assert seen == {**expected, "profile": shown}, seen
+    api.call("GET", f"/users/{user.id}", 401)
+    for number in STRANGERS:
+        api.call("GET", f"/users/{number}", 404, user=reader)
+    for wrong in NO_IDS:
+        api.call("GET", f"/users/{wrong}", 422, user=reader)
+
+
+def users_list(api: Api) -> None:
+    word = tag()
+    admin = administrator(api, word)
+    crowd = [registrant(f"{word}_{number}") for number in range(4)]
+    crowd += [{**registrant(f"{word}x{number}"), "name": f"{word} 100% wool"} for number in (0, 1)]
+    for sent in crowd:
+        api.call("POST", "/users", 201, body=sent)
+    page = api.json("GET", "/users", 200, admin, params={"q": word, "limit": 4, "offset": 0})
+    check_keys(page, {"items", "total", "limit", "offset"}, "GET /users")
+    assert (page["total"], page["limit"], page["offset"]) == (7, 4, 0), page
+    assert len(page["items"]) == 4, page
+    assert all({"id", "email", "name", "is_active"} <= user.keys() for user in page["items"]), page
+    assert not any("password" in key for user in page["items"] for key in user), page
+    rest = api.json("GET", "/users", 200, admin, params={"q": word, "limit": 4, "offset": 4})
+    assert len(set(ids(page["items"] + rest["items"]))) == 7, rest
+    beyond = api.json("GET", "/users", 200, admin, params={"q": word, "offset": 7})
+    assert (beyond["items"], beyond["total"]) == ([], 7), beyond
+    found = {
+        ("q", f"{word}_"): 4,
+        ("q", f"{word} 100%"): 2,
+        ("q", f"{word} 1%"): 0,
+        ("q", f"{word}\\"): 0,
+        ("email", word): 7,
+        ("email", f"{word}_"): 4,
+        ("email", f"{word}x0"): 1,
+        ("email", f"%{word}"): 0,
+        ("email", f"{word} 100% wool"): 0,
+        ("email", f"{word}\\_"): 0,
+    }
+    for (name, text), count in found.items():
+        answer = api.json("GET", "/users", 200, admin, params={name: text})
+        assert answer["total"] == count, f"{name}={text!r} found not {count} but {answer}"
+        assert len(answer["items"]) == count, f"{name}={text!r}: {answer}"
+
+
+def administrator(api: Api, word: str) -> User:
+    sent = registrant(f"{word}-admin")
+    api.make_admin(sent["email"], sent["password"])
+    token = api.login(sent["email"], sent["password"]).json()["access_token"]
+    body = api.json("GET", "/users/me", headers={"Authorization": f"Bearer {token}"})
+    check_keys(body, USER, "GET /users/me")
+    assert body["is_admin"] is True, body
+    admin = User(body["id"], sent["email"], sent["password"], token, body)
+    users_list_refusals(api, admin)
+    users_list_by_activity(api, admin)
+    return admin
+
+
+def users_list_refusals(api: Api, admin: User) -> None:
+    api.call("GET", "/users", 401)
+    api.call("GET", "/users", 403, user=api.register("plain"))
+    refused = ["limit=0", "limit=-1", "limit=x", f"limit={INT64 + 1}", "offset=-1", "offset=x"]
+    refused += [f"offset={INT64 + 1}", "is_active=maybe", "q=%00", "email=%00", "q=a%00b"]
+    for query in refused:
+        api.call("GET", f"/users?{query}", 422, user=admin)
+    for query in ("q=", "email=", "q=%ff", "email=%ed%a0%80", f"q={'a' * 5000}"):
+        api.call("GET", f"/users?{query}", user=admin)
+
+
+def users_list_by_activity(api: Api, admin: User) -> None:
+    word = tag()
+    gone, here = api.register(f"{word}-gone"), api.register(f"{word}-here")
+    api.call("DELETE", "/users/me", 204, user=gone)
+    for active, expected in (("true", [here.id]), ("false", [gone.id])):
+        params = {"email": word, "is_active": active}
+        page = api.json("GET", "/users", 200, admin, params=params)
+        assert ids(page["items"]) == expected, f"is_active={active}: {page}"
+        assert page["total"] == 1, page
+
+
+# ------------------------------------------------------------------------------------------- items
+
+
+def item_crud(api: Api) -> None:
+    owner, other = api.register("owner"), api.register("other")
+    sent = {"name": "Lämp 💡", "description": "Light", "price": "19.90", "stock": 3}
+    response = api.call("POST", "/items", 201, user=owner, body=sent)
+    item = response.json()
+    check_keys(item, ITEM, "POST /items")
+    check_moments(item)
+    assert {**item, **sent, "owner_id": owner.id} == item, show(response)
+    path = f"/items/{item['id']}"
+    assert urlsplit(response.headers["location"]).path == f"/api/v1{path}", show(response)
+    read = api.call("GET", path, 200)
+    owned = {**item, "owner": {"id": owner.id, "name": owner.body["name"]}}
+    assert read.json() == owned, f"not what was created: {show(read)}"
+    assert etag_of(read) == etag_of(response), show(read)
+    change = {"name": "Lamp", "description": None, "price": "20.00", "stock": 0}
+    changed = api.json("PATCH", path, 200, owner, body=change)
+    check_moments(changed)
+    stamped = {**item, **change, "updated_at": changed["updated_at"]}
+    assert {key: changed[key] for key in ITEM} == stamped, changed
+    same(api.item(item["id"]), stamped)
+    for user, status in ((None, 401), (other, 403)):
+        api.call("PATCH", path, status, user=user, body={"name": "Stolen"})
+        api.call("DELETE", path, status, user=user)
+    same(api.item(item["id"]), stamped)
+    gone = api.call("DELETE", path, 204, user=owner)
+    assert gone.content == b"", show(gone)
+    api.call("GET", path, 404)
+    api.call("PATCH", path, 404, user=owner, body={"name": "Gone"})
+    api.call("DELETE", path, 404, user=owner)
+
+
+def item_partial_update(api: Api) -> None:
+    owner = api.register("partial")
+    item = api.make_item(owner, description="Kept")
+    path = f"/items/{item['id']}"
+    for change in ({"name": "New"}, {"price": "0.01"}, {"stock": 0}, {"description": "Said"}):
+        item = {**item, **change}
+        changed = api.json("PATCH", path, 200, owner, body=change)
+        same(without(api.item(item["id"]), "updated_at"), without(item, "updated_at"))
+        assert check_moment(changed["updated_at"]) >= check_moment(item["updated_at"]), changed
+    item = api.item(item["id"])
+    for field in ("name", "price", "stock"):
+        api.call("PATCH", path, 422, user=owner, body={field: None})
+        api.call("PATCH", path, 422, user=owner, body={"description": "Lost", field: None})
+    same(api.item(item["id"]), item)
+
+
+def item_bounds(api: Api) -> None:
+    owner = api.register("bounds")
+    least = api.make_item(owner, name="n", description=None, price="0", stock=0)
+    assert (least["price"], least["description"]) == ("0.00", None), least
+    texts = {"name": "é" * 200, "description": "é" * 1000}
+    most = api.make_item(owner, **texts, price="99999999.99", stock=INT32)
+    assert (most["price"], most["stock"]) == ("99999999.99", INT32), most
+    assert {key: most[key] for key in texts} == texts, most
+    bare = api.json("POST", "/items", 201, owner, body={"name": "Bare", "price": 10})
+    assert (bare["price"], bare["stock"], bare["description"]) == ("10.00", 0, None), bare
+    for item in (least, most, bare):
+        same(api.item(item["id"]), item)
+    same(api.make_item(owner, price=19.99)["price"], "19.99")
+    path = f"/items/{least['id']}"
+    for wrong in item_refusals():
+        body = {"name": "A thing", "price": "1.00", **wrong}
+        api.call("POST", "/items", 422, user=owner, body=body)
+        api.call("PATCH", path, 422, user=owner, body=wrong)
+    for field in ("name", "price"):
+        body = {"name": "A thing", "price": "1.00"}
+        api.call("POST", "/items", 422, user=owner, body=without(body, field))
+        api.call("POST", "/items", 422, user=owner, body={**body, field: None})
+    for number in (b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e999", b"1e400", b"1E+99"):
+        raw = b'{"name": "A thing", "price": %b}' % number
+        api.call("POST", "/items", 422, user=owner, body=raw)
+        api.call("PATCH", path, 422, user=owner, body=b'{"price": %b}' % number)
+    same(api.item(least["id"]), least)
+    api.call("POST", "/items", 401, body={"name": "A thing", "price": "1.00"})
+
+
+def item_refusals() -> list[Json]:
+    prices = ["1.005", "0.001", 1.005, -1, "-0.01", "100000000", 100000000, "99999999.995"]
+    prices += ["NaN", "sNaN", "Infinity", "-Infinity", "1e999", "1e999999999", "ten", "", [], {}]
+    stocks = [-1, INT32 + 1, INT64 + 1, -INT64 - 2, 1.5, "many", []]
+    return [
+        *({"price": price} for price in prices),
+        *({"stock": stock} for stock in stocks),
+        {"name": ""},
+        {"name": "n" * 201},
+        {"name": 1},
+        {"description": "d" * 1001},
+        {"description": 1},
+        *({field: 1} for field in ("id", "owner_id", "version", "created_at", "unknown")),
+        {"owner": {"id": 1, "name": "Jo"}},
+    ]
+
+
+def item_ids(api: Api) -> None:
+    user = api.register("ids")
+    for wrong in NO_IDS:
+        api.call("GET", f"/items/{wrong}", 422)
+        api.call("PATCH", f"/items/{wrong}", 422, user=user, body={"name": "A thing"})
+        api.call("DELETE", f"/items/{wrong}", 422, user=user)
+    for number in STRANGERS:
+        api.call("GET", f"/items/{number}", 404)
+        api.call("PATCH", f"/items/{number}", 404, user=user, body={"name": "A thing"})
+        api.call("DELETE", f"/items/{number}", 404, user=user)
+    api.call("GET", "/items/%00")
+
+
+def item_list_keyset(api: Api) -> None:
+    owner = api.register("keyset")
+    prices = ("5.00", "1.00", "99999999.99")
+    items = [api.make_item(owner, name=f"{n}", price=prices[n % 3]) for n in range(22)]
+    expected = sorted(ids(items))
+    same(ids(list(api.walk("/items", owner_id=owner.id, limit=100))), ids(items)[::-1])
+    page = api.json("GET", "/items", params={"owner_id": owner.id})
+    assert len(page["items"]) == 20, f"the limit is not 20 when none is given: {page}"
+    assert page["next_cursor"], page
+    for sort in SORTS:
+        for limit in (1, 5, 11):
+            walked = list(api.walk("/items", owner_id=owner.id, sort=sort, limit=limit))
+            assert sorted(ids(walked)) == expected, f"{sort}, pages of {limit}: {ids(walked)}"
+            check_sorted(walked, sort)
+    by_id = {item["id"]: item for item in items}
+    assert all(item == by_id[item["id"]] for item in walked), walked
+
+
+def check_sorted(items: list[Json], sort: str) -> None:
+    key = sort.removeprefix("-")
+    read: Callable[[str], Any] = Decimal if key == "price" else datetime.fromisoformat
+    values = [read(item[key]) for item in items]
+    assert values == sorted(values, reverse=sort.startswith("-")), f"not in the order of {sort}"
+    if not sort.startswith("-"):
+        pairs = list(zip(values, ids(items), strict=True))
+        assert pairs == sorted(pairs), f"{sort}: ties are not broken by id: {pairs}"
+
+
+def item_list_while_it_changes(api: Api) -> None:
+    owner = api.register("changing")
+    items = [api.make_item(owner) for _ in range(6)]
+    params: Json = {"owner_id": owner.id, "limit": 2}
+    page = api.json("GET", "/items", params=params)
+    first = ids(page["items"])
+    api.make_item(owner, name="Later than the first page")
+    api.call("DELETE", f"/items/{first[-1]}", 204, user=owner)
+    rest = ids(list(api.walk("/items", **params, cursor=page["next_cursor"])))
+    assert first + rest == ids(items)[::-1], f"{first} then {rest}"
+
+
+def item_list_refusals(api: Api) -> None:
+    refused = ["limit=0", "limit=101", "limit=-1", "limit=x", f"limit={INT64 + 1}"]
+    refused += [f"owner_id={wrong}" for wrong in NO_IDS]
+    refused += ["sort=name", "sort=id", "sort=--price", "sort=price%00", "q=%00", "q=a%00b"]
+    refused += [f"{side}_price={wrong}" for side in ("min", "max") for wrong in ("x", "NaN")]
+    refused += ["min_price=Infinity", "max_price=1e999", "max_price=%00"]
+    for query in refused:
+        api.call("GET", f"/items?{query}", 422)
+    tolerated = ["q=", "limit=", "q=%ff", "q=%ed%a0%80", f"q={'a' * 5000}", "sort=", "cursor="]
+    tolerated += ["min_price=-1", "max_price=1e5", "min_price=5&max_price=1", "min_price=0.001"]
+    tolerated += ["min_price=1e30", "max_price=-0", "limit=1&limit=2", "owner_id=1&owner_id=x"]
+    for query in tolerated:
+        api.call("GET", f"/items?{query}")
+    for number in STRANGERS:
+        page = api.json("GET", "/items", params={"owner_id": number})
+        assert page == {"items": [], "next_cursor": None}, page
+
+
+def item_cursors(api: Api) -> None:
+    owner = api.register("cursors")
+    for _ in range(3):
+        api.make_item(owner)
+    for sort in SORTS:
+        params: Json = {"owner_id": owner.id, "limit": 1, "sort": sort}
+        cursor = api.json("GET", "/items", params=params)["next_cursor"]
+        assert isinstance(cursor, str), cursor
+        api.call("GET", "/items", 200, params={**params, "cursor": cursor})
+        for other in SORTS:
+            if other != sort:
+                api.call("GET", "/items", 422, params={**params, "sort": other, "cursor": cursor})
+        broken = [cursor[:length] for length in range(1, len(cursor.rstrip("=")))]
+        broken += ["nonsense", "é", "\0", "!!!!", "AAAA", "e30", "bnVsbA", "W10", "A" * 5000]
+        broken += [f"{cursor}\0", f"{cursor}!", f"!{cursor}", cursor[::-1]]
+        for wrong in broken:
+            api.call("GET", "/items", 422, params={**params, "cursor": wrong})
+        for forged in forged_cursors(cursor):
+            api.call("GET", "/items", params={**params, "cursor": forged})
+
+
+def forged_cursors(cursor: str) -> Iterator[str]:
+    """Cursors that could be taken for good ones, with values that no row has."""
+    for place in range(0, len(cursor), 3):
+        other = "A" if cursor[place] != "A" else "B"
+        yield cursor[:place] + other + cursor[place + 1 :]
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return
+    for wrong in ("9" * 20, "9" * 400, "0", "-1", "null", "NaN", "1e999", "\0", "{}"):
+        changed = {re.sub(r"\d+", wrong, text, count=1), re.sub(r"\d+(?=\D*$)", wrong, text)}
+        for forged in changed:
+            yield base64.urlsafe_b64encode(forged.encode()).decode().rstrip("=")
+
+
+def item_filters_and_search(api: Api) -> None:
+    seller, other = api.register("seller"), api.register("other")
+    word = tag()
+    named: Json = {
+        name: api.make_item(seller, name=f"{word}{name}", price=price)["id"]
+        for name, price in {
+            " 100% Wool": "1.00",
+            " 100 wool": "2.00",
+            "_low": "2.00",
+            "xlow": "3.00",
+            "\\back": "4.00",
+        }.items()
+    }
+    told = api.make_item(other, description=f"Tells of {word}%", price="2.00")["id"]
+
+    def found(**params: Any) -> set[int]:
+        params.setdefault("q", word)
+        return {item["id"] for item in api.walk("/items", **params)}
+
+    same(found(), {*named.values(), told})
+    same(found(q=word.upper()), {*named.values(), told})
+    same(found(q=f"{word.title()} 100"), {named[" 100% Wool"], named[" 100 wool"]})
+    same(found(q=f"{word} 100% wOOL"), {named[" 100% Wool"]})
+    same(found(q=f"{word}%"), {told})
+    same(found(q=f"{word}_"), {named["_low"]})
+    same(found(q=f"{word}\\"), {named["\\back"]})
+    same(found(q=f"{word}\\_"), set())
+    same(found(q=f"%{word}"), set())
+    same(found(owner_id=other.id), {told})
+    same(found(min_price="2.00", owner_id=seller.id), set(named.values()) - {named[" 100% Wool"]})
+    same(found(max_price="2", owner_id=other.id), {told})
+    same(found(min_price="2.00", max_price="2.00"), {named[" 100 wool"], named["_low"], told})
+    same(found(min_price="2.01", max_price="2.99"), set())
+    same(found(sort="price", limit=2, min_price="3"), {named["xlow"], named["\\back"]})
+
+
+def item_search_beyond_ascii(api: Api) -> None:
+    owner = api.register("letters")
+    word = tag()
+    item = api.make_item(owner, name=f"{word} Éclair ЖУК ÅNGSTRÖM", description=f"{word} šéf")
+    for letters in ("Éclair", "éclair", "жук", "Ångström", "ŠÉF"):
+        page = api.json("GET", "/items", params={"q": letters, "owner_id": owner.id})
+        assert ids(page["items"]) == [item["id"]], f"q={letters!r} in any case: {page}"
+
+
+def optimistic_locking(api: Api) -> None:
+    owner = api.register("locking")
+    item = api.make_item(owner)
+    path = f"/items/{item['id']}"
+
+    def patch(status: int, if_match: str, name: str) -> httpx.Response:
+        headers = {"If-Match": if_match}
+        return api.call("PATCH", path, status, user=owner, body={"name": name}, headers=headers)
+
+    first = api.etag(item["id"])
+    patch(412, '"nonsense"', "Lost")
+    assert api.etag(item["id"]) == first, "a refused PATCH changed the ETag"
+    answer = patch(200, first, "One")
+    second = api.etag(item["id"])
+    assert second != first, "a PATCH did not change the ETag"
+    assert answer.headers.get("etag", second) == second, show(answer)
+    patch(412, first, "Lost")
+    patch(412, '"nonsense", "another"', "Lost")
+    patch(200, "*", "Two")
+    patch(200, f'"nonsense", {api.etag(item["id"])}', "Three")
+    same(api.item(item["id"])["name"], "Three")
+    before = api.etag(item["id"])
+    api.call("PATCH", path, 200, user=owner, body={"name": "Four"})
+    assert api.etag(item["id"]) != before, "a PATCH without If-Match did not change the ETag"
+    for if_match in (first, before, '"nonsense"'):
+        api.call("DELETE", path, 412, user=owner, headers={"If-Match": if_match})
+    for hostile in (b"nonsense", b'"', b"\xff", b"W/", b'"' + b"9" * 5000 + b'"', b",,,", b""):
+        raw = [(b"If-Match", hostile)]
+        api.call("PATCH", path, user=owner, body={"name": "Five"}, headers=raw)
+    headers = {"If-Match": api.etag(item["id"])}
+    api.call("DELETE", path, 204, user=owner, headers=headers)
+
+
+def a_sale_changes_the_etag(api: Api) -> None:
+    """A PATCH of the stock that was read before a sale must not undo the sale."""
+    owner, buyer = api.register("seller"), api.register("buyer")
+    item = api.make_item(owner, stock=5)
+    stale = api.etag(item["id"])
+    api.make_order(buyer, (item["id"], 2))
+    assert api.etag(item["id"]) != stale, "the stock is another one under the same strong ETag"
+    path, headers = f"/items/{item['id']}", {"If-Match": stale}
+    api.call("PATCH", path, 412, user=owner, body={"stock": 5}, headers=headers)
+    same(api.stock(item["id"]), 3)
+
+
+def transfer(api: Api) -> None:
+    owner, heir, gone = api.register("owner"), api.register("heir"), api.register("gone")
+    api.call("DELETE", "/users/me", 204, user=gone)
+    item = api.make_item(owner)
+    path = f"/items/{item['id']}/transfer"
+    etag = api.etag(item["id"])
+    api.call("POST", path, 401, body={"to_user_id": heir.id})
+    api.call("POST", path, 403, user=heir, body={"to_user_id": heir.id})
+    bodies: list[Json] = [{}, {"to_user_id": heir.id, "price": "0.00"}]
+    bodies += [{"to_user_id": wrong} for wrong in (gone.id, *STRANGERS, 0, -1, INT64 + 1, None)]
+    for body in bodies:
+        api.call("POST", path, 422, user=owner, body=body)
+    same(api.item(item["id"]), item)
+    for number in STRANGERS:
+        api.call("POST", f"/items/{number}/transfer", 404, user=owner, body={"to_user_id": heir.id})
+    for wrong in NO_IDS:
+        api.call("POST", f"/items/{wrong}/transfer", 422, user=owner, body={"to_user_id": heir.id})
+    given = api.json("POST", path, 200, owner, body={"to_user_id": heir.id})
+    check_keys(given, ITEM, "POST /items/{id}/transfer")
+    assert given == {**item, "owner_id": heir.id, "updated_at": given["updated_at"]}, given
+    read = api.json("GET", f"/items/{item['id']}")
+    assert read == {**given, "owner": {"id": heir.id, "name": heir.body["name"]}}, read
+    assert api.etag(item["id"]) != etag, "a transfer did not change the ETag"
+    api.call("PATCH", f"/items/{item['id']}", 403, user=owner, body={"name": "Mine"})
+    api.call("POST", path, 403, user=owner, body={"to_user_id": owner.id})
+    api.call("PATCH", f"/items/{item['id']}", 200, user=heir, body={"name": "Mine"})
+
+
+# ------------------------------------------------------------------------------------------ orders
+
+
+def orders(api: Api) -> None:
+    seller, buyer = api.register("seller"), api.register("buyer")
+    one = api.make_item(seller, price="0.10", stock=100)["id"]
+    two = api.make_item(seller, price="99999999.99", stock=3000)["id"]
+    order = api.make_order(buyer, (two, 1000), (one, 3), (one, 8))
+    check_order(order, {*ORDER, "rejected"})
+    assert (order["status"], order["rejected"]) == ("pending", []), order
+    lines = {line["item_id"]: line for line in order["lines"]}
+    assert len(lines) == len(order["lines"]) == 2, f"an item named twice is one line: {order}"
+    assert lines[one] == {"item_id": one, "quantity": 11, "unit_price": "0.10"}, order
+    assert lines[two] == {"item_id": two, "quantity": 1000, "unit_price": "99999999.99"}, order
+    assert order["total"] == "99999999991.10", order
+    same((api.stock(one), api.stock(two)), (89, 2000))
+    path = f"/orders/{order['id']}"
+    same(api.json("GET", path, 200, buyer), without(order, "rejected"))
+    api.call("PATCH", f"/items/{one}", 200, user=seller, body={"price": "7.77"})
+    same(api.json("GET", path, 200, buyer), without(order, "rejected"))
+    api.call("GET", path, 401)
+    api.call("GET", path, 404, user=seller)
+    api.call("PATCH", path, 401, body={"status": "processing"})
+    api.call("PATCH", path, 404, user=seller, body={"status": "processing"})
+    for number in STRANGERS:
+        api.call("GET", f"/orders/{number}", 404, user=buyer)
+        api.call("PATCH", f"/orders/{number}", 404, user=buyer, body={"status": "cancelled"})
+    for wrong in NO_IDS:
+        api.call("GET", f"/orders/{wrong}", 422, user=buyer)
+        api.call("PATCH", f"/orders/{wrong}", 422, user=buyer, body={"status": "cancelled"})
+    api.call("DELETE", f"/items/{one}", 409, user=seller)
+    same(api.stock(one), 89)
+
+
+def order_rejections(api: Api) -> None:
+    seller, buyer = api.register("seller"), api.register("buyer")
+    good = api.make_item(seller, price="1.50", stock=2)["id"]
+    scarce = api.make_item(seller, stock=4)["id"]
+    empty = api.make_item(seller, stock=0)["id"]
+    nobody = INT64
+    for lines in ([(nobody, 1)], [(empty, 1)], [(scarce, 5)], [(scarce, 2), (scarce, 3)]):
+        api.call("POST", "/orders", 409, user=buyer, body=order_body(*lines))
+    many = [(INT64 - number, 1) for number in range(100)]
+    api.call("POST", "/orders", 409, user=buyer, body=order_body(*many))
+    same(api.json("GET", "/orders", 200, buyer), {"items": [], "next_cursor": None})
+    same(api.json("GET", "/orders/summary", 200, buyer), [])
+    same((api.stock(scarce), api.stock(empty)), (4, 0))
+    order = api.make_order(buyer, (nobody, 1), (scarce, 2), (good, 2), (empty, 1), (scarce, 3))
+    check_order(order, {*ORDER, "rejected"})
+    assert order["lines"] == [{"item_id": good, "quantity": 2, "unit_price": "1.50"}], order
+    assert order["total"] == "3.00", order
+    for line in order["rejected"]:
+        check_keys(line, {"item_id", "reason"}, "rejected line")
+    reasons = {line["item_id"]: line["reason"] for line in order["rejected"]}
+    assert len(order["rejected"]) == 3, f"an item named twice is one line: {order}"
+    expected = {nobody: "not_found", empty: "out_of_stock", scarce: "out_of_stock"}
+    assert reasons == expected, order
+    same(api.json("GET", f"/orders/{order['id']}", 200, buyer), without(order, "rejected"))
+    same([api.stock(item) for item in (good, scarce, empty)], [0, 4, 0])
+    api.call("DELETE", f"/items/{scarce}", 204, user=seller)
+
+
+def order_bounds(api: Api) -> None:
+    seller, buyer = api.register("seller"), api.register("buyer")
+    item = api.make_item(seller, stock=5000)["id"]
+    api.call("POST", "/orders", 401, body=order_body((item, 1)))
+    line = {"item_id": item, "quantity": 1}
+    refused: list[Any] = [{}, {"lines": []}, {"lines": None}, {"lines": line}, {"lines": [None]}]
+    refused += [{"lines": [line] * 101}, {"lines": [[item, 1]]}]
+    refused += [{"lines": [{**line, "quantity": wrong}]} for wrong in (0, -1, 1001, INT64 + 1, 1.5)]
+    refused += [{"lines": [{**line, "item_id": wrong}]} for wrong in (0, -1, INT64 + 1, "x")]
+    refused += [{"lines": [without(line, field)]} for field in line]
+    refused += [{"lines": [{**line, field: None}]} for field in line]
+    refused += [{"lines": [{**line, field: 1}]} for field in ("unit_price", "order_id", "id")]
+    refused += [{"lines": [line], field: 1} for field in ("id", "status", "total", "buyer_id")]
+    refused += [{"lines": [line, {**line, "quantity": 0}]}]
+    for body in refused:
+        api.call("POST", "/orders", 422, user=buyer, body=body)
+    same(api.stock(item), 5000)
+    same(api.json("GET", "/orders", 200, buyer)["items"], [])
+    api.make_order(buyer, *[(item, 1)] * 100)
+    api.make_order(buyer, (item, 1000))
+    same(api.stock(item), 3900)
+    api.call("POST", "/orders", user=buyer, body=order_body((item, 1000), (item, 1000)))
+
+
+def order_list(api: Api) -> None:
+    seller, buyer = api.register("seller"), api.register("buyer")
+    item = api.make_item(seller, stock=10)["id"]
+    made = [without(api.make_order(buyer, (item, 1)), "rejected") for _ in range(5)]
+    api.make_order(seller, (item, 1))
+    for limit in (1, 2, 5, 100):
+        walked = list(api.walk("/orders", buyer, limit=limit))
+        assert walked == made[::-1], f"not newest first, in pages of {limit}: {walked}"
+    page = api.json("GET", "/orders", 200, buyer, params={"limit": 2})
+    for query in ("limit=0", "limit=-1", "limit=x", f"limit={INT64 + 1}", "cursor=nonsense"):
+        api.call("GET", f"/orders?{query}", 422, user=buyer)
+    cursor = page["next_cursor"]
+    for wrong in (cursor[: len(cursor) // 2], cursor[::-1], "\0", f"{cursor}\0"):
+        api.call("GET", "/orders", 422, user=buyer, params={"cursor": wrong})
+    for forged in forged_cursors(cursor):
+        api.call("GET", "/orders", user=buyer, params={"cursor": forged})
+    foreign = api.call("GET", "/orders", user=seller, params={"cursor": cursor}).json()
+    assert not set(ids(foreign.get("items", []))) & set(ids(made)), f"another's orders: {foreign}"
+    api.call("GET", "/orders", 401)
+
+
+def order_status(api: Api) -> None:
+    seller, buyer = api.register("seller"), api.register("buyer")
+    item = api.make_item(seller, stock=100)["id"]
+    for status, way in WAY.items():
+        order = api.make_order(buyer, (item, 2))
+        path = f"/orders/{order['id']}"
+        for step in way:
+            moved = api.json("PATCH", path, 200, buyer, body={"status": step})
+            check_order(without(moved, "rejected"), ORDER)
+            assert moved["status"] == step, moved
+        before = api.json("GET", path, 200, buyer)
+        assert before["status"] == status, before
+        for target in NEXT.keys() - NEXT[status]:
+            api.call("PATCH", path, 409, user=buyer, body={"status": target})
+        refused: list[Json] = [{}, {"status": None}, {"status": "lost"}, {"status": "PENDING"}]
+        refused += [{"status": ""}, {"status": 1}, {"status": "cancelled", "total": "0.00"}]
+        for body in refused:
+            api.call("PATCH", path, 422, user=buyer, body=body)
+        same(api.json("GET", path, 200, buyer), before)
+    same(api.stock(item), 100 - 2 * 4)
+
+
+def order_cancellation(api: Api) -> None:
+    seller, buyer = api.register("seller"), api.register("buyer")
+    one, two = (api.make_item(seller, stock=10)["id"] for _ in range(2))
+    for way in (("cancelled",), ("processing", "cancelled")):
+        order = api.make_order(buyer, (one, 3), (two, 10), (one, 1))
+        same((api.stock(one), api.stock(two)), (6, 0))
+        for step in way:
+            api.call("PATCH", f"/orders/{order['id']}", 200, user=buyer, body={"status": step})
+        same((api.stock(one), api.stock(two)), (10, 10))
+        api.call("DELETE", f"/items/{one}", 409, user=seller)
+    order = api.make_order(buyer, (one, 1))
+    api.call("PATCH", f"/items/{one}", 200, user=seller, body={"stock": INT32})
+    api.call("PATCH", f"/orders/{order['id']}", user=buyer, body={"status": "cancelled"})
+
+
+def summary(api: Api) -> None:
+    seller, buyer = api.register("seller"), api.register("buyer")
+    item = api.make_item(seller, price="99999999.99", stock=INT32)["id"]
+    same(api.json("GET", "/orders/summary", 200, buyer), [])
+    made = [api.make_order(buyer, (item, 1000)) for _ in range(4)]
+    path = f"/orders/{made[0]['id']}"
+    api.call("PATCH", path, 200, user=buyer, body={"status": "cancelled"})
+    api.make_order(seller, (item, 1))
+
+    def summed(**params: Any) -> dict[str, tuple[int, str]]:
+        rows = api.json("GET", "/orders/summary", 200, buyer, params=params)
+        for row in rows:
+            check_keys(row, {"status", "count", "total"}, "GET /orders/summary")
+            check_money(row["total"])
+        assert len({row["status"] for row in rows}) == len(rows), rows
+        return {row["status"]: (row["count"], row["total"]) for row in rows}
+
+    pending, cancelled = (3, "299999999970.00"), (1, "99999999990.00")
+    same(summed(), {"pending": pending, "cancelled": cancelled})
+    same(summed(min_count=1), {"pending": pending, "cancelled": cancelled})
+    same(summed(min_count=2), {"pending": pending})
+    same(summed(min_count=3), {"pending": pending})
+    same(summed(min_count=4), {})
+    api.call("GET", "/orders/summary?min_count=x", 422, user=buyer)
+    for tolerated in ("-1", "0", str(INT32 + 1), str(INT64), str(INT64 + 1)):
+        api.call("GET", f"/orders/summary?min_count={tolerated}", user=buyer)
+    api.call("GET", "/orders/summary", 401)
+
+
+# --------------------------------------------------------------------------------------- the edges
+
+
+def health(api: Api) -> None:
+    for path in ("/health/live", "/health/ready"):
+        api.call("GET", path, 200)
+        check_allow(api.call("POST", path, 405), {"GET"})
+
+
+def check_allow(response: httpx.Response, methods: set[str]) -> None:
+    allowed = {method.strip() for method in response.headers["allow"].split(",")}
+    assert allowed - {"HEAD", "OPTIONS"} == methods, show(response)
+
+
+def errors_are_problems(api: Api) -> None:
+    for path in ("/nothing", "/items/1/nothing", "/users/me/nothing", "/%00", "/é"):
+        api.call("GET", path, 404)
+        api.call("POST", path, 404, body={})
+    wrong_methods: list[tuple[str, str, set[str]]] = [
+        ("PUT", "/users", {"GET", "POST"}),
+        ("DELETE", "/users", {"GET", "POST"}),
+        ("POST", "/users/me", {"GET", "PATCH", "DELETE"}),
+        ("PUT", "/users/me", {"GET", "PATCH", "DELETE"}),
+        ("PATCH", "/users/me/profile", {"GET", "PUT"}),
+        ("DELETE", "/users/1", {"GET"}),
+        ("GET", "/auth/token", {"POST"}),
+        ("DELETE", "/items", {"GET", "POST"}),
+        ("POST", "/items/1", {"GET", "PATCH", "DELETE"}),
+        ("GET", "/items/1/transfer", {"POST"}),
+        ("PATCH", "/orders", {"GET", "POST"}),
+        ("DELETE", "/orders/1", {"GET", "PATCH"}),
+    ]
+    for method, path, methods in wrong_methods:
+        check_allow(api.call(method, path, 405), methods)
+    for method in ("HEAD", "OPTIONS", "TRACE"):
+        for path in ("/items", "/items/1", "/users", "/nothing"):
+            api.call(method, path)
+
+
+def errors_do_not_echo(api: Api) -> None:
+    user = api.register("echo")
+    secret = f"SECRET{tag()}"
+    sent = registrant("echo")
+    item = f"/items/{api.make_item(user)['id']}"
+    refused = [
+        api.call("POST", "/users", 422, body={**sent, "password": secret * 10}),
+        api.call("POST", "/users", 422, body={**sent, "email": secret}),
+        api.call("POST", "/users", 422, body={**sent, "name": secret * 10}),
+        api.call("POST", "/users", 422, body={**sent, "unknown": secret}),
+        api.call("POST", "/users", 422, body=json.dumps({"password": secret})[:-1].encode()),
+        api.call("POST", "/users", 422, body=[secret]),
+        api.call("POST", "/auth/token", 422, data={"password": secret}),
+        api.call("PATCH", item, 422, user=user, body={"price": secret}),
+        api.call("PATCH", item, 422, user=user, body={"stock": secret}),
+        api.call("POST", f"{item}/transfer", 422, user=user, body={"to_user_id": secret}),
+        api.call("GET", f"/items/{secret}", 422),
+        api.call("GET", f"/items?limit={secret}", 422),
+        api.call("GET", f"/items?sort={secret}", 422),
+        api.call("GET", f"/items?cursor={secret}", 422),
+        api.call("GET", f"/items?q={secret}%00", 422),
+    ]
+    for response in refused:
+        assert secret not in response.text, f"the input is echoed: {show(response)}"
+
+
+def json_operations(api: Api, user: User) -> list[tuple[str, str, Json]]:
+    """Every call that takes JSON, with a body that it would accept."""
+    item = api.make_item(user)["id"]
+    order = api.make_order(api.register("buyer"), (item, 1))["id"]
+    return [
+        ("POST", "/users", registrant("hostile")),
+        ("PATCH", "/users/me", {"name": "Changed"}),
+        ("PUT", "/users/me/profile", {"bio": "Changed", "avatar_url": None}),
+        ("POST", "/items", {"name": "Changed", "price": "1.00"}),
+        ("PATCH", f"/items/{item}", {"name": "Changed"}),
+        ("POST", f"/items/{item}/transfer", {"to_user_id": user.id}),
+        ("POST", "/orders", order_body((item, 1))),
+        ("PATCH", f"/orders/{order}", {"status": "processing"}),
+    ]
+
+
+def malformed_bodies(api: Api) -> None:
+    user = api.register("malformed")
+    deep = b"[" * 5000 + b"]" * 5000
+    bodies = [b"", b" ", b"{", b"}", b"nul", b"{'name': 'x'}", b'{"name": "x",}', b'{"name": "x']
+    bodies += [b"\xff\xfe", b'{"name": "\xff"}', b'{"name": "\xed\xa0\x80"}', b'"\xc3', b"\0"]
+    bodies += [b"null", b"[]", b"1", b'"text"', b"true", b"NaN", b"[{}]", b"9" * 5000]
+    bodies += [deep, b'{"name": %b}' % deep, b'{"a":' * 5000 + b"1" + b"}" * 5000, b"[" * 100_000]
+    for method, path, valid in json_operations(api, user):
+        for body in bodies:
+            api.call(method, path, 422, user=user, body=body)
+        for field in valid:
+            for value in (deep, b"9" * 5000, b"-" + b"9" * 5000, b"\xff"):
+                body = b'{"%b": %b}' % (field.encode(), value)
+                api.call(method, path, 422, user=user, body=body)
+        tolerated: list[Json] = [
+            {"headers": {"Content-Type": "text/plain"}, "content": json.dumps(valid).encode()},
+            {"headers": {"Content-Type": "application/json; charset=x"}, "content": b"{"},
+            {"body": json.dumps(valid).encode("utf-16")[:-1]},
+        ]
+        if method != "POST":  # would be made
+            for request in tolerated:
+                api.call(method, path, user=user, **request)
+    same(len(list(api.walk("/items", owner_id=user.id))), 1)
+    same(api.json("GET", "/orders", 200, user)["items"], [])
+
+
+def mass_assignment(api: Api) -> None:
+    user = api.register("mass")
+    api.call("GET", "/users/me/profile", 404, user=user)
+    fields = ["is_admin", "owner_id", "id", "version", "created_at", "updated_at", "user_id"]
+    fields += ["password_hash", "hashed_password", "__class__", "", "\ud800", "\0"]
+    operations = json_operations(api, user)
+    items = list(api.walk("/items", owner_id=user.id))
+    for method, path, valid in operations:
+        for field in fields:
+            api.call(method, path, 422, user=user, body={**valid, field: 1})
+    same(api.json("GET", "/users/me", 200, user), user.body)
+    api.call("GET", "/users/me/profile", 404, user=user)
+    same(list(api.walk("/items", owner_id=user.id)), items)
+    same(api.json("GET", "/orders", 200, user)["items"], [])
+    api.login(operations[0][2]["email"], operations[0][2]["password"], 401)
+
+
+def hostile_input(api: Api) -> None:
+    user = api.register("hostile")
+    for method, path, valid in json_operations(api, user):
+        for field, value in valid.items():
+            if not isinstance(value, str | None) or field == "price":
+                continue
+            for wrong in ("\0", "\ud800", "\udc00", "\ud800\ud800", "\udc00\ud800"):
+                start = value or "x"
+                if field == "password":
+                    start = tag()
+                for text in (f"{start}{wrong}", f"{wrong}{start}"):
+                    api.call(method, path, 422, user=user, body={**valid, field: text})
+    description = {"name": "A thing", "price": "1.00", "description": "\0"}
+    api.call("POST", "/items", 422, user=user, body=description)
+    api.call("POST", "/items", 422, user=user, body={**description, "description": "\udfff"})
+    same(api.json("GET", "/users/me", 200, user), user.body)
+    odd = "\U0001f600 \u202e \ufeff \uffff ' \" ; -- \\ <b> {{ 7*7 }} %s %(x)s \t\n."
+    item = api.make_item(user, name=odd, description=odd)
+    assert (item["name"], item["description"]) == (odd, odd), item
+    same(api.item(item["id"]), item)
+    page = api.json("GET", "/items", params={"q": odd.upper(), "owner_id": user.id})
+    assert ids(page["items"]) == [item["id"]], page
+    for text in ("'; DROP TABLE items; --", "%s%s%s", "{0}", "$1", ":name", "\u202e"):
+        page = api.json("GET", "/items", params={"q": f"{tag()}{text}"})
+        assert page["items"] == [], page
+
+
+def hostile_forms_and_headers(api: Api) -> None:
+    user = api.register("forms")
+    url_encoded = {"Content-Type": "application/x-www-form-urlencoded"}
+    hostile = [("\0", tag()), (user.email, "\0"), (user.email, "p" * 10_000), ("u" * 10_000, tag())]
+    hostile += [("", ""), (user.email, ""), (f"{user.email}\0", user.password), ("%", tag())]
+    for name, password in hostile:
+        api.login(name, password, 401, 422)
+    raw = [b"username=%ff&password=%ff", b"username=%ed%a0%80&password=%00", b"\xff", b"%", b"&&=&"]
+    raw += [b"username=a&username=b&password=c&password=d", b"a=1&" * 5000]
+    for content in raw:
+        api.call("POST", "/auth/token", 401, 422, content=content, headers=url_encoded)
+    for broken in ("multipart/form-data", "multipart/form-data; boundary=x"):
+        headers = {"Content-Type": broken}
+        api.call("POST", "/auth/token", 400, 415, 422, content=b"--y\r\n", headers=headers)
+    for header in (b"X-Request-ID", b"Accept", b"Accept-Language", b"Origin", b"Cookie"):
+        for value in (b"", b"\xff", b"a" * 5000, b"%00", b'";<script>'):
+            api.call("GET", "/items?limit=1", 200, headers=[(header, value)])
+
+
+def large_bodies(api: Api) -> None:
+    user = api.register("large")
+    valid = json.dumps({"name": "A thing", "price": "1.00"}).encode()
+    api.call("POST", "/items", 201, user=user, body=valid + b" " * 1_000_000)
+    padded = valid + b" " * (MIB + 1)
+    api.call("POST", "/items", 413, user=user, body=padded)
+    api.call("PATCH", "/users/me", 413, user=user, body=b'{"name": "%b"}' % (b"x" * (MIB + 1)))
+    api.call("POST", "/users", 413, body=json.dumps({"name": "x" * (2 * MIB)}).encode())
+
+    def chunks() -> Iterator[bytes]:
+        for start in range(0, len(padded), 2**16):
+            yield padded[start : start + 2**16]
+
+    headers = {"Content-Type": "application/json"}
+    api.call("POST", "/items", 413, user=user, content=chunks(), headers=headers)
+    form = {"username": user.email, "password": "p" * (MIB + 1)}
+    api.call("POST", "/auth/token", 413, data=form)
+    same(len(list(api.walk("/items", owner_id=user.id))), 1)
+
+
+# ------------------------------------------------------------------------------------------- races
+
+
+def races(api: Api) -> None:
+    """Whoever comes at the same moment gets an answer that is true afterwards."""
+    race_for_an_email(api)
+    race_for_a_new_email(api)
+    race_for_a_first_profile(api)
+    race_for_the_last_piece(api)
+    race_of_crossing_orders(api)
+    race_of_patches_with_one_etag(api)
+    race_of_patches(api)
+    race_of_transfers(api)
+    race_of_cancellations(api)
+    race_of_a_delete_and_an_order(api)
+
+
+def race_for_an_email(api: Api) -> None:
+    sent = registrant("race")
+    emails = (sent["email"], sent["email"].upper())
+
+    def register(number: int) -> httpx.Response:
+        body = {**sent, "email": emails[number % 2], "name": f"Jo {number}"}
+        return api.call("POST", "/users", 201, 409, body=body)
+
+    answers = at_once(CROWD, register)
+    assert statuses(answers) == [201] + [409] * (CROWD - 1), statuses(answers)
+    [created] = [answer.json() for answer in answers if answer.status_code == 201]
+    token = api.login(created["email"], sent["password"]).json()["access_token"]
+    me = api.json("GET", "/users/me", headers={"Authorization": f"Bearer {token}"})
+    assert me == created, f"{me} is not the one that was told 201: {created}"
+
+
+def race_for_a_new_email(api: Api) -> None:
+    crowd = [api.register("race") for _ in range(4)]
+    email = f"wanted-{tag()}@example.com"
+
+    def patch(number: int) -> httpx.Response:
+        return api.call("PATCH", "/users/me", 200, 409, user=crowd[number], body={"email": email})
+
+    answers = at_once(len(crowd), patch)
+    assert statuses(answers) == [200, 409, 409, 409], statuses(answers)
+
+
+def race_for_a_first_profile(api: Api) -> None:
+    user = api.register("race")
+    bodies: list[Json] = [{"bio": f"Bio {number}", "avatar_url": None} for number in range(CROWD)]
+
+    def put(number: int) -> httpx.Response:
+        body = bodies[number]
+        return api.call("PUT", "/users/me/profile", 200, 201, 409, user=user, body=body)
+
+    answers = at_once(CROWD, put)
+    stored = [body for body, answer in zip(bodies, answers, strict=True) if answer.is_success]
+    kept = api.json("GET", "/users/me/profile", 200, user)
+    assert kept in stored, f"{kept} was never answered with a success: {stored}"
+
+
+def race_for_the_last_piece(api: Api) -> None:
+    seller = api.register("seller")
+    crowd = [api.register("buyer") for _ in range(2)]
+    for stock, quantity in ((1, 1), (5, 2)):
+        item = api.make_item(seller, stock=stock)["id"]
+
+        def buy(number: int, lines: tuple[int, int] = (item, quantity)) -> httpx.Response:
+            body = order_body(lines)
+            return api.call("POST", "/orders", 201, 409, user=crowd[number % 2], body=body)
+
+        answers = at_once(CROWD, buy)
+        sold = stock // quantity
+        assert statuses(answers) == [201] * sold + [409] * (CROWD - sold), statuses(answers)
+        same(api.stock(item), stock % quantity)
+    same(sum(len(list(api.walk("/orders", buyer))) for buyer in crowd), 3)
+
+
+def race_of_crossing_orders(api: Api) -> None:
+    seller, buyer = api.register("seller"), api.register("buyer")
+    items: list[int] = [api.make_item(seller, stock=1000)["id"] for _ in range(4)]
+
+    def buy(number: int) -> httpx.Response:
+        turned = items[number % 4 :] + items[: number % 4]
+        body = order_body(*((item, 1) for item in (turned if number % 2 else turned[::-1])))
+        return api.call("POST", "/orders", 201, user=buyer, body=body)
+
+    for _ in range(2):
+        for answer in at_once(CROWD, buy):
+            assert answer.json()["rejected"] == [], show(answer)
+    same([api.stock(item) for item in items], [1000 - 2 * CROWD] * 4)
+
+
+def race_of_patches_with_one_etag(api: Api) -> None:
+    owner = api.register("owner")
+    item = api.make_item(owner)["id"]
+    headers = {"If-Match": api.etag(item)}
+
+    def patch(number: int) -> httpx.Response:
+        body = {"name": f"Name {number}"}
+        return api.call("PATCH", f"/items/{item}", 200, 412, user=owner, body=body, headers=headers)
+
+    answers = at_once(CROWD, patch)
+    assert statuses(answers) == [200] + [412] * (CROWD - 1), statuses(answers)
+    [winner] = [answer.json()["name"] for answer in answers if answer.status_code == 200]
+    same(api.item(item)["name"], winner)
+
+
+def race_of_patches(api: Api) -> None:
+    owner = api.register("owner")
+    item = api.make_item(owner)["id"]
+
+    def patch(number: int) -> httpx.Response:
+        body = {"stock": number}
+        return api.call("PATCH", f"/items/{item}", 200, 409, user=owner, body=body)
+
+    answers = at_once(CROWD, patch)
+    written = {answer.json()["stock"] for answer in answers if answer.status_code == 200}
+    assert api.stock(item) in written, statuses(answers)
+
+
+def race_of_transfers(api: Api) -> None:
+    owner = api.register("owner")
+    heirs = [api.register("heir") for _ in range(4)]
+    item = api.make_item(owner)["id"]
+
+    def give(number: int) -> httpx.Response:
+        body = {"to_user_id": heirs[number].id}
+        return api.call("POST", f"/items/{item}/transfer", 200, 403, 409, user=owner, body=body)
+
+    answers = at_once(len(heirs), give)
+    given = [answer.json()["owner_id"] for answer in answers if answer.status_code == 200]
+    assert given == [api.item(item)["owner_id"]], statuses(answers)
+
+
+def race_of_cancellations(api: Api) -> None:
+    seller, buyer = api.register("seller"), api.register("buyer")
+    item = api.make_item(seller, stock=10)["id"]
+    order = api.make_order(buyer, (item, 3))["id"]
+
+    def cancel(_: int) -> httpx.Response:
+        body = {"status": "cancelled"}
+        return api.call("PATCH", f"/orders/{order}", 200, 409, user=buyer, body=body)
+
+    answers = at_once(CROWD, cancel)
+    assert statuses(answers) == [200] + [409] * (CROWD - 1), statuses(answers)
+    assert api.stock(item) == 10, "the stock was put back more than once"
+
+
+def race_of_a_delete_and_an_order(api: Api) -> None:
+    seller, buyer = api.register("seller"), api.register("buyer")
+    for _ in range(5):
+        item = api.make_item(seller, stock=10)["id"]
+
+        def either(number: int, item: int = item) -> httpx.Response:
+            if number:
+                return api.call("DELETE", f"/items/{item}", 204, 409, user=seller)
+            return api.call("POST", "/orders", 201, 409, user=buyer, body=order_body((item, 1)))
+
+        bought, deleted = at_once(2, either)
+        assert bought.is_success != deleted.is_success, f"{show(bought)}\n{show(deleted)}"
+        api.call("GET", f"/items/{item}", 200 if bought.is_success else 404)
+
+
+# ------------------------------------------------------------------------------------ the document
+
+OPERATIONS = {
+    "/users": {"get", "post"},
+    "/auth/token": {"post"},
+    "/users/me": {"get", "patch", "delete"},
+    "/users/me/profile": {"get", "put"},
+    "/users/{}": {"get"},
+    "/items": {"get", "post"},
+    "/items/{}": {"get", "patch", "delete"},
+    "/items/{}/transfer": {"post"},
+    "/orders": {"get", "post"},
+    "/orders/{}": {"get", "patch"},
+    "/orders/summary": {"get"},
+}
+
+
+def openapi_document(api: Api) -> None:
+    """It names every operation, and every status that was answered on the way here."""
+    document = api.json("GET", "/openapi.json")
+    paths: dict[str, Json] = {
+        re.sub(r"\{\w+\}", "{}", path): operations for path, operations in document["paths"].items()
+    }
+    for path, methods in OPERATIONS.items():
+        assert paths.get(f"/api/v1{path}", {}).keys() >= methods, f"{path} in {list(paths)}"
+    missing = set()
+    for method, path, status in api.seen:
+        template = template_of(path, list(paths))
+        operation = paths.get(template, {}).get(method.lower())
+        if operation is not None and str(status) not in operation["responses"]:
+            missing.add((method, template, status))
+    assert not missing, f"answered, but not in the OpenAPI document: {sorted(missing)}"
+
+
+def template_of(path: str, templates: list[str]) -> str:
+    for template in sorted(templates, key=lambda text: text.count("{}")):
+        if re.fullmatch(re.escape(template).replace(r"\{\}", "[^/]+"), path):
+            return template
+    return ""
+
+
+TOPICS: tuple[Callable[[Api], None], ...] = (
+    health,
+    registration,
+    registration_of_a_mixed_case_email,
+    registration_bounds,
+    tokens,
+    login_takes_the_same_time,
+    me,
+    change_of_email,
+    change_of_password,
+    deactivation,
+    profile,
+    public_user,
+    users_list,
+    item_crud,
+    item_partial_update,
+    item_bounds,
+    item_ids,
+    item_list_keyset,
+    item_list_while_it_changes,
+    item_list_refusals,
+    item_cursors,
+    item_filters_and_search,
+    item_search_beyond_ascii,
+    optimistic_locking,
+    a_sale_changes_the_etag,
+    transfer,
+    orders,
+    order_rejections,
+    order_bounds,
+    order_list,
+    order_status,
+    order_cancellation,
+    summary,
+    errors_are_problems,
+    errors_do_not_echo,
+    malformed_bodies,
+    mass_assignment,
+    hostile_input,
+    hostile_forms_and_headers,
+    large_bodies,
+    races,
+)
