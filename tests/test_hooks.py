@@ -12,8 +12,7 @@ from time import monotonic, sleep
 
 import pytest
 import yaml
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from hooks.check import free_port
 from hooks.cli import app
