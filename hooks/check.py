@@ -65,7 +65,9 @@ def check(
         try:
             take()
         except Exception as error:  # whatever it is, it is this variant's failure alone
-            report.failure = str(error) or repr(error)
+            report.failure = "\n".join(
+                [str(error) or repr(error), *getattr(error, "__notes__", [])]
+            )
         report.seconds[step] = monotonic() - started
         if not report.ok:
             break

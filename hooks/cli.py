@@ -24,6 +24,8 @@ from hooks.variants import ROOT, Variant
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 out = Console()
 err = Console(stderr=True)
+if not out.is_terminal:
+    out.width = 100  # a log is as wide as it must be
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a machine to read.")]
 

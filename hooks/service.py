@@ -82,7 +82,11 @@ class Service:
                     if monotonic() > deadline:
                         raise CommandError(command, output, f"not ready after {timeout:.0f} s")
                     sleep(0.1)
-                yield process
+                try:
+                    yield process
+                except Exception as error:
+                    error.add_note(f"The server wrote:\n{text_of(output)}")
+                    raise
             finally:
                 end(process)
 
