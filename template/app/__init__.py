@@ -1,0 +1,16 @@
+"""The service. Each package in here is a resource, whose routes and models are found by name."""
+
+import pkgutil
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+
+def resource_modules(name: str) -> list[ModuleType]:
+    """Import the module called `name`, such as `routes`, of every resource that has one."""
+    resources = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
+    return [
+        import_module(f"{__name__}.{resource}.{name}")
+        for resource in resources
+        if find_spec(f"{__name__}.{resource}.{name}")
+    ]

@@ -1,0 +1,1 @@
+"""Things for sale, each with one owner."""

@@ -1,0 +1,61 @@
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from app.pagination import Cursor, Limit
+from app.schemas import Amount, BodyId, Id, Price, Schema, Stock, Text, omittable
+
+Name = Annotated[Text, Field(min_length=1, max_length=200)]
+Description = Annotated[Text, Field(max_length=1000)]
+Sort = Literal["created_at", "-created_at", "price", "-price"]
+
+
+class ItemCreate(Schema):
+    name: Name
+    description: Description | None = None
+    price: Price
+    stock: Stock = 0
+
+
+class ItemUpdate(Schema):
+    name: Name = omittable()
+    description: Description | None = None
+    price: Price = omittable()
+    stock: Stock = omittable()
+
+
+class ItemRead(Schema):
+    id: int
+    name: str
+    description: str | None
+    price: Amount
+    stock: int
+    owner_id: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Owner(Schema):
+    id: int
+    name: str
+
+
+class ItemDetail(ItemRead):
+    owner: Owner
+
+
+class ItemFilters(BaseModel):
+    q: Annotated[Text | None, Field(max_length=200, description="Part of name or description")] = (
+        None
+    )
+    owner_id: Id | None = None
+    min_price: Price | None = None
+    max_price: Price | None = None
+    sort: Sort = "-created_at"
+    cursor: Cursor | None = None
+    limit: Limit = 20
+
+
+class Transfer(Schema):
+    to_user_id: BodyId

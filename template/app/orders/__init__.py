@@ -1,0 +1,1 @@
+"""Purchases of items, one line an item."""

@@ -1,0 +1,85 @@
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, Secret
+
+from app.pagination import Limit, Offset
+from app.schemas import Email, Schema, Text, WebAddress, omittable
+
+Name = Annotated[Text, Field(min_length=1, max_length=100)]
+PASSWORD = {"format": "password", "writeOnly": True}
+# Secret: a password shows as asterisks wherever it is printed or logged.
+Password = Annotated[
+    Secret[Annotated[Text, Field(min_length=8, max_length=128)]], Field(json_schema_extra=PASSWORD)
+]
+# The rules for a new password may have been others when an old one was chosen.
+AnyPassword = Annotated[
+    Secret[Annotated[Text, Field(max_length=1000)]], Field(json_schema_extra=PASSWORD)
+]
+
+
+class UserCreate(Schema):
+    email: Email
+    name: Name
+    password: Password
+
+
+class UserUpdate(Schema):
+    name: Name = omittable()
+    email: Email = omittable()
+    password: Password = omittable()
+
+
+class UserRead(Schema):
+    """What users see of themselves, and administrators of everybody."""
+
+    id: int
+    email: str
+    name: str
+    is_active: bool
+    is_admin: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class ProfileUpdate(Schema):
+    bio: Annotated[Text, Field(max_length=500)] | None = None
+    avatar_url: WebAddress | None = None
+
+
+class ProfileRead(Schema):
+    bio: str | None
+    avatar_url: str | None
+
+
+class UserPublic(Schema):
+    """What users see of each other."""
+
+    id: int
+    name: str
+    created_at: datetime
+    profile: ProfileRead | None
+
+
+class UserFilters(BaseModel):
+    q: Annotated[Text | None, Field(max_length=100, description="Part of name or email")] = None
+    email: Annotated[Text | None, Field(max_length=254, description="Part of the email")] = None
+    is_active: bool | None = None
+    limit: Limit = 20
+    offset: Offset = 0
+
+
+class TokenRequest(Schema):
+    """The form of OAuth2's password flow (RFC 6749, section 4.3.2)."""
+
+    grant_type: Literal["password"] = "password"
+    username: Annotated[Text, Field(max_length=254, description="The email")]
+    password: AnyPassword
+    scope: Text = ""
+    client_id: Text | None = None
+    client_secret: Text | None = None
+
+
+class Token(Schema):
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 (the name of a scheme)
