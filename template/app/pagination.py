@@ -1,7 +1,7 @@
 """Two ways to read a long list: page by number, or go on behind a cursor."""
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -96,7 +96,7 @@ class Keyset:
 
     def decode(self, cursor: str) -> tuple[Any, int]:
         try:
-            packed = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+            packed = json.loads(b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
             name, value, row_id = self.values.validate_python(packed)
         except ValueError:
             name = None

@@ -23,17 +23,22 @@ class Schema(BaseModel):
     model_config = ConfigDict(extra="forbid", from_attributes=True, hide_input_in_errors=True)
 
 
-def omittable() -> Any:
-    """Default of a field that a PATCH may leave out but not set to null.
+def drop_defaults(schema: dict[str, Any]) -> None:
+    for field in schema["properties"].values():
+        field.pop("default", None)
 
-    Read such a body with `model_dump(exclude_unset=True)`.
+
+class PatchSchema(Schema):
+    """The body of a PATCH: a field that is left out stays as it is.
+
+    Read one with `model_dump(exclude_unset=True)`.
     """
-    return Field(default=None, json_schema_extra=drop_default)
+
+    model_config = ConfigDict(json_schema_extra=drop_defaults)
 
 
-def drop_default(schema: dict[str, Any]) -> None:
-    del schema["default"]
-
+# Default of a field that a PATCH may leave out but not set to null.
+OMITTED: Any = None
 
 # Text that every database can store: no NUL. Lone surrogates are refused by pydantic itself,
 # as soon as there is a pattern to match.
@@ -83,7 +88,7 @@ def to_cents(value: Decimal) -> Decimal:
 
 Amount = Annotated[
     Decimal,
-    PlainSerializer(lambda amount: f"{amount:.2f}", return_type=str),
+    PlainSerializer(lambda amount: f"{amount:.2f}", return_type=str, when_used="json"),
     WithJsonSchema(
         {"type": "string", "pattern": r"^[0-9]+\.[0-9]{2}$", "examples": ["12.50"]},
         mode="serialization",

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from app.pagination import Cursor, Limit
-from app.schemas import Amount, BodyId, Id, Price, Schema, Stock, Text, omittable
+from app.schemas import OMITTED, Amount, BodyId, Id, PatchSchema, Price, Schema, Stock, Text
 
 Name = Annotated[Text, Field(min_length=1, max_length=200)]
 Description = Annotated[Text, Field(max_length=1000)]
@@ -18,11 +18,11 @@ class ItemCreate(Schema):
     stock: Stock = 0
 
 
-class ItemUpdate(Schema):
-    name: Name = omittable()
+class ItemUpdate(PatchSchema):
+    name: Name = OMITTED
     description: Description | None = None
-    price: Price = omittable()
-    stock: Stock = omittable()
+    price: Price = OMITTED
+    stock: Stock = OMITTED
 
 
 class ItemRead(Schema):

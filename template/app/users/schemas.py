@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, Secret
 
 from app.pagination import Limit, Offset
-from app.schemas import Email, Schema, Text, WebAddress, omittable
+from app.schemas import OMITTED, Email, PatchSchema, Schema, Text, WebAddress
 
 Name = Annotated[Text, Field(min_length=1, max_length=100)]
 PASSWORD = {"format": "password", "writeOnly": True}
@@ -24,10 +24,10 @@ class UserCreate(Schema):
     password: Password
 
 
-class UserUpdate(Schema):
-    name: Name = omittable()
-    email: Email = omittable()
-    password: Password = omittable()
+class UserUpdate(PatchSchema):
+    name: Name = OMITTED
+    email: Email = OMITTED
+    password: Password = OMITTED
 
 
 class UserRead(Schema):
