@@ -85,7 +85,8 @@ class Service:
                 try:
                     yield process
                 except Exception as error:
-                    error.add_note(f"The server wrote:\n{text_of(output)}")
+                    last = text_of(output).splitlines()[-50:]
+                    error.add_note("\n".join(["The last that the server wrote:", *last]))
                     raise
             finally:
                 end(process)

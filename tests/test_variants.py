@@ -90,22 +90,19 @@ def test_development_needs_nothing_and_leaves_nothing(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"DATABASE_URL": None}, "DATABASE_URL"),
-        ({"DATABASE_URL": "mysql://localhost/shop"}, "DATABASE_URL"),
-        ({"SECRET_KEY": None}, "SECRET_KEY"),
-        ({"SECRET_KEY": "x" * 31}, "SECRET_KEY"),
-    ],
+    ("name", "value"), [("DATABASE_URL", None), ("SECRET_KEY", "x" * 31)], ids=["missing", "short"]
 )
 def test_production_says_which_setting_it_needs(
-    service: Service, settings: dict[str, str], change: dict[str, str | None], named: str
+    service: Service, settings: dict[str, str], name: str, value: str | None
 ) -> None:
-    given = {name: value for name, value in (settings | change).items() if value is not None}
-    port = str(free_port())
+    del settings[name]
+    if value is not None:
+        settings[name] = value
     with pytest.raises(CommandError) as refusal:
-        service.run("run", "app", "serve", "--port", port, settings=given, timeout=30)
+        service.run(
+            "run", "app", "serve", "--port", str(free_port()), settings=settings, timeout=30
+        )
     *_, line, ending = str(refusal.value).splitlines()
-    assert named in line
+    assert name in line
     assert "Traceback" not in str(refusal.value)
     assert ending.startswith("[exit ")
