@@ -18,7 +18,7 @@ def render(answers: Mapping[str, str], folder: Path, template: Path = ROOT) -> N
     """Render a service into `folder`; ValueError says which answer is refused, and why.
 
     `HEAD` takes the working tree with all that is not ignored by git, where no reference takes
-    the last release. Nothing here trusts the template with more than a user would.
+    the last release. The template is trusted with no more than it is by a user.
     """
     with _one_at_a_time, warnings.catch_warnings():
         warnings.simplefilter("ignore", DirtyLocalWarning)
@@ -26,6 +26,7 @@ def render(answers: Mapping[str, str], folder: Path, template: Path = ROOT) -> N
             str(template),
             folder,
             data=dict(answers),
+            settings=copier.Settings(),  # none of the person's who runs this
             vcs_ref="HEAD",
             defaults=True,
             quiet=True,

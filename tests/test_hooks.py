@@ -149,6 +149,22 @@ def test_render_refuses_a_folder_that_is_in_use(hooks: Hooks, tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_a_service_sees_no_setting_of_its_caller(
+    hooks: Hooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = {"DATABASE_URL", "POOL_SIZE", "TEST_DATABASE_URL", "ADMIN_PASSWORD", "PGHOST"}
+    foreign |= {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH"}
+    for name in foreign:
+        monkeypatch.setenv(name, "of the caller")
+    monkeypatch.setenv("UV_CACHE_DIR", "of the machine")
+    assert hooks("render", NAMES[0], tmp_path / "service").exit_code == 0
+    environment = Service(tmp_path / "service").environment({"POOL_SIZE": "its own"})
+    assert environment.keys() & foreign == {"POOL_SIZE"}
+    assert environment["POOL_SIZE"] == "its own"
+    assert environment["UV_CACHE_DIR"] == "of the machine"
+    assert environment["PATH"] == os.environ["PATH"]
+
+
 # The healthy path of `check` is every test of test_variants.py.
 
 

@@ -16,7 +16,8 @@ from hooks.render import render
 from hooks.variants import ROOT, Variant, questions, variants
 
 TEMPLATE = ROOT / "template"
-JINJA = re.compile(r"(?<!\$)\{\{|\{%|\{#")  # `${{` is GitHub's
+# `${{` is GitHub's, and `{{` before anything but a name is Python's.
+JINJA = re.compile(r"(?<!\$)\{\{-? *\w|\{%|\{#")
 UNPORTABLE = re.compile(r'["<>:|?*\\]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.IGNORECASE)
 
 
