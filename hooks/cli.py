@@ -116,7 +116,9 @@ def check_variants(
     Each is installed in an environment of its own. Ends with 1 when one fails, and shows what its
     failing command wrote; its folder stays, so that the command can be run again there.
     """
-    chosen = [find(name, context.obj) for name in names or []] or variants.variants(context.obj)
+    known = variants.variants(context.obj)
+    wanted = [find(name, context.obj) for name in names or []]
+    chosen = [variant for variant in known if variant in wanted or not wanted]
     reports: list[Report] = []
     tasks: dict[str, TaskID] = {}
     with Progress(
@@ -133,6 +135,7 @@ def check_variants(
             progress.remove_task(tasks[report.variant.name])
             progress.print(verdict(report))
 
+    reports.sort(key=lambda report: chosen.index(report.variant))
     failed = [report for report in reports if not report.ok]
     if as_json:
         typer.echo(
@@ -198,14 +201,14 @@ def summary(reports: list[Report]) -> Table:
     taken = max((report.seconds for report in reports), key=len)
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("variant", no_wrap=True)
-    for step in (*taken, "all"):
+    for step in (*taken, "total"):
         table.add_column(step, justify="right")
     table.add_column("")
     for report in reports:
         seconds = {
             **dict.fromkeys(taken, None),
             **report.seconds,
-            "all": sum(report.seconds.values()),
+            "total": sum(report.seconds.values()),
         }
         table.add_row(
             report.variant.name,

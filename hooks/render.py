@@ -28,6 +28,7 @@ def render(answers: Mapping[str, str], folder: Path, template: Path = ROOT) -> N
             data=dict(answers),
             settings=copier.Settings(),  # none of the person's who runs this
             vcs_ref="HEAD",
+            exclude=["__pycache__"],  # which git would ignore, were this not a plain folder
             defaults=True,
             quiet=True,
         )
