@@ -46,7 +46,8 @@ def settings(report: Report, databases: Databases) -> dict[str, str]:
 
 
 def test_check(report: Report) -> None:
-    assert report.ok, report.failure
+    if not report.ok:
+        pytest.fail(f"{report.last_step}\n{report.failure}", pytrace=False)
 
 
 def test_the_api_keeps_its_contract(service: Service, settings: dict[str, str]) -> None:
