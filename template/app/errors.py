@@ -15,14 +15,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import compile_path
 
 from app.database import DatabaseUnavailableError, conflict, is_unavailable
 
 logger = logging.getLogger(__name__)
 
 INVALID = "The request is not valid; `errors` says where."
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 # What the rest of the application raises -------------------------------------------------
 
@@ -161,20 +160,16 @@ async def on_http_error(request: Request, error: HTTPException) -> Response:
     if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI could not parse the body
         return await on_problem(request, InvalidError(["body"], error.detail))
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(allowed_methods(request))
+        headers |= allow(request)
     return problem(error.status_code, error.detail, headers=headers)
 
 
-def allowed_methods(request: Request) -> list[str]:
-    """Every method of the path; the router itself names those of the first route that it tries."""
-    routes = request.app.router.routes
-    return [
-        method
-        for method in METHODS
-        if any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
-        )
-    ]
+def allow(request: Request) -> dict[str, str]:
+    """Name every method of the path; the router knows those of the first route that it tries."""
+    for path, operations in request.app.openapi()["paths"].items():
+        if compile_path(path)[0].fullmatch(request.url.path):
+            return {"Allow": ", ".join(operations).upper()}
+    return {}
 
 
 async def on_stale_data(request: Request, _error: StaleDataError) -> Response:

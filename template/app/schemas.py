@@ -13,6 +13,7 @@ from pydantic import (
     PlainSerializer,
     WithJsonSchema,
 )
+from pydantic_core import PydanticCustomError
 
 T = TypeVar("T")
 
@@ -60,14 +61,22 @@ Email = Annotated[
 
 WebAddress = Annotated[str, Field(pattern=r"^https?://[^\s\x00/?#]+[^\s\x00]*$", max_length=500)]
 
-# Ids and counts: numbers in a body, but text in a path or a query, which has no numbers.
-MAX_ID = 2**63 - 1
+
+def refuse_text(value: Any) -> Any:
+    """Refuse what pydantic would read as an integer and JSON Schema would not, such as `"1"`."""
+    if isinstance(value, str | bool):
+        raise PydanticCustomError("int_type", "Input should be a valid integer")
+    return value
+
+
+# Ids and counts. In a path or a query they are text, in a body they are numbers.
 MAX_INT = 2**31 - 1
 
-Id = Annotated[int, Field(ge=1, le=MAX_ID)]
-BodyId = Annotated[int, Field(ge=1, le=MAX_ID, strict=True)]
-Stock = Annotated[int, Field(ge=0, le=MAX_INT, strict=True)]
-Quantity = Annotated[int, Field(ge=1, le=1000, strict=True)]
+# Less than 2**63: a float, which FastAPI makes of it for OpenAPI, has this number exactly.
+Id = Annotated[int, Field(ge=1, lt=2**63)]
+BodyId = Annotated[Id, BeforeValidator(refuse_text)]
+Stock = Annotated[int, Field(ge=0, le=MAX_INT), BeforeValidator(refuse_text)]
+Quantity = Annotated[int, Field(ge=1, le=1000), BeforeValidator(refuse_text)]
 
 # Money: exact on the way in, as a number or a string, and a string with two decimals on the way
 # out, because a JSON number is a binary fraction to most who read it.

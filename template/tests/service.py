@@ -1,0 +1,98 @@
+"""The service as its users have it: a process of its own, spoken to over HTTP."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from app import development
+
+SECRET_KEY = "only tests sign with this key, which is long enough"
+PASSWORD = "correct horse battery staple"
+# The console script of this project, beside the interpreter that runs the tests.
+APP = Path(sys.executable).parent / "app"
+
+
+@dataclass(frozen=True)
+class Service:
+    url: str
+    database_url: str
+    process: subprocess.Popen[str]
+    clients: ExitStack
+
+    def client(self, **options: Any) -> httpx.Client:
+        defaults: dict[str, Any] = {"base_url": f"{self.url}/api/v1", "timeout": 60}
+        return self.clients.enter_context(httpx.Client(**defaults | options))
+
+    def sign_up(self, email: str) -> httpx.Client:
+        """Register a user, and return a client that speaks for them."""
+        client = self.client()
+        client.post("/users", json={"email": email, "name": "Ada", "password": PASSWORD})
+        form = {"username": email, "password": PASSWORD}
+        token = client.post("/auth/token", data=form).raise_for_status().json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        return client
+
+
+def environment(**settings: str) -> dict[str, str]:
+    return {**os.environ, "SECRET_KEY": SECRET_KEY, "LOG_LEVEL": "WARNING", **settings}
+
+
+def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    return subprocess.run(
+        [APP, *arguments],
+        cwd=development.ROOT,
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@contextmanager
+def running(
+    command: str, *options: str, cwd: Path = development.ROOT, **settings: str
+) -> Iterator[Service]:
+    """Run `app serve` or `app dev` until the block ends."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [APP, command, "--port", str(port), *options],
+        cwd=cwd,
+        env=environment(**settings),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        with ExitStack() as clients:
+            database_url = settings.get("DATABASE_URL", "")
+            service = Service(f"http://127.0.0.1:{port}", database_url, process, clients)
+            wait_until_live(service)
+            yield service
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def wait_until_live(service: Service) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and service.process.poll() is None:
+        try:
+            httpx.get(f"{service.url}/health/live").raise_for_status()
+        except httpx.TransportError:
+            time.sleep(0.05)
+        else:
+            return
+    service.process.terminate()
+    raise RuntimeError(f"the service did not start:\n{service.process.communicate()[1]}")
