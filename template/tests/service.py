@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from app import development
 
@@ -28,11 +28,11 @@ class Service:
     process: subprocess.Popen[str]
     clients: ExitStack
 
-    def client(self, **options: Any) -> httpx.Client:
+    def client(self, **options: Any) -> httpx2.Client:
         defaults: dict[str, Any] = {"base_url": f"{self.url}/api/v1", "timeout": 60}
-        return self.clients.enter_context(httpx.Client(**defaults | options))
+        return self.clients.enter_context(httpx2.Client(**defaults | options))
 
-    def sign_up(self, email: str) -> httpx.Client:
+    def sign_up(self, email: str) -> httpx2.Client:
         """Register a user, and return a client that speaks for them."""
         client = self.client()
         client.post("/users", json={"email": email, "name": "Ada", "password": PASSWORD})
@@ -44,19 +44,6 @@ class Service:
 
 def environment(**settings: str) -> dict[str, str]:
     return {**os.environ, "SECRET_KEY": SECRET_KEY, "LOG_LEVEL": "WARNING", **settings}
-
-
-def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
-    return subprocess.run(
-        [APP, *arguments],
-        cwd=development.ROOT,
-        env=environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 @contextmanager
@@ -89,8 +76,8 @@ def wait_until_live(service: Service) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and service.process.poll() is None:
         try:
-            httpx.get(f"{service.url}/health/live").raise_for_status()
-        except httpx.TransportError:
+            httpx2.get(f"{service.url}/health/live").raise_for_status()
+        except httpx2.TransportError:
             time.sleep(0.05)
         else:
             return

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 
 from tests.service import PASSWORD, Service
@@ -18,32 +18,32 @@ def email() -> str:
     return f"{uuid4().hex}@example.com"
 
 
-def at_once(requests: Sequence[Callable[[], httpx.Response]]) -> list[httpx.Response]:
+def at_once(requests: Sequence[Callable[[], httpx2.Response]]) -> list[httpx2.Response]:
     with ThreadPoolExecutor(len(requests)) as threads:
         return [future.result() for future in [threads.submit(request) for request in requests]]
 
 
-def statuses(responses: Sequence[httpx.Response]) -> Counter[int]:
+def statuses(responses: Sequence[httpx2.Response]) -> Counter[int]:
     return Counter(response.status_code for response in responses)
 
 
 @pytest.fixture
-def seller(service: Service) -> httpx.Client:
+def seller(service: Service) -> httpx2.Client:
     return service.sign_up(email())
 
 
 @pytest.fixture
-def buyer(service: Service) -> httpx.Client:
+def buyer(service: Service) -> httpx2.Client:
     return service.sign_up(email())
 
 
-def create_item(seller: httpx.Client, stock: int = 10) -> dict[str, int]:
+def create_item(seller: httpx2.Client, stock: int = 10) -> dict[str, int]:
     body = {"name": "Lamp", "price": "1.00", "stock": stock}
     item: dict[str, int] = seller.post("/items", json=body).raise_for_status().json()
     return item
 
 
-def stock(client: httpx.Client, item: dict[str, int]) -> int:
+def stock(client: httpx2.Client, item: dict[str, int]) -> int:
     in_stock: int = client.get(f"/items/{item['id']}").json()["stock"]
     return in_stock
 
@@ -57,7 +57,7 @@ def test_one_email_is_registered_once(service: Service) -> None:
     assert statuses(responses) == {201: 1, 409: CLIENTS - 1}
 
 
-def test_the_last_pieces_are_sold_once(seller: httpx.Client, buyer: httpx.Client) -> None:
+def test_the_last_pieces_are_sold_once(seller: httpx2.Client, buyer: httpx2.Client) -> None:
     item = create_item(seller, stock=3)
     order = {"lines": [{"item_id": item["id"], "quantity": 1}]}
 
@@ -68,7 +68,7 @@ def test_the_last_pieces_are_sold_once(seller: httpx.Client, buyer: httpx.Client
 
 
 def test_crossing_orders_do_not_wait_for_each_other(
-    seller: httpx.Client, buyer: httpx.Client
+    seller: httpx2.Client, buyer: httpx2.Client
 ) -> None:
     items = [create_item(seller, stock=1000) for _ in range(4)]
     lines = [{"item_id": item["id"], "quantity": 1} for item in items]
@@ -86,12 +86,14 @@ def test_crossing_orders_do_not_wait_for_each_other(
     assert [stock(buyer, item) for item in items] == [1000 - CLIENTS] * 4
 
 
-def test_cancelled_and_new_orders_lose_no_piece(seller: httpx.Client, buyer: httpx.Client) -> None:
+def test_cancelled_and_new_orders_lose_no_piece(
+    seller: httpx2.Client, buyer: httpx2.Client
+) -> None:
     items = [create_item(seller, stock=1000) for _ in range(4)]
     order = {"lines": [{"item_id": item["id"], "quantity": 1} for item in items]}
     placed = [buyer.post("/orders", json=order).json()["id"] for _ in range(CLIENTS // 2)]
 
-    def cancel(order_id: int) -> httpx.Response:
+    def cancel(order_id: int) -> httpx2.Response:
         return buyer.patch(f"/orders/{order_id}", json={"status": "cancelled"})
 
     responses = at_once(
@@ -103,7 +105,7 @@ def test_cancelled_and_new_orders_lose_no_piece(seller: httpx.Client, buyer: htt
     assert [stock(buyer, item) for item in items] == [1000 - CLIENTS // 2] * 4
 
 
-def test_an_order_is_cancelled_once(seller: httpx.Client, buyer: httpx.Client) -> None:
+def test_an_order_is_cancelled_once(seller: httpx2.Client, buyer: httpx2.Client) -> None:
     item = create_item(seller)
     lines = [{"item_id": item["id"], "quantity": 4}]
     order = buyer.post("/orders", json={"lines": lines}).json()
@@ -115,7 +117,7 @@ def test_an_order_is_cancelled_once(seller: httpx.Client, buyer: httpx.Client) -
     assert stock(buyer, item) == 10
 
 
-def test_of_many_edits_of_one_version_one_is_written(seller: httpx.Client) -> None:
+def test_of_many_edits_of_one_version_one_is_written(seller: httpx2.Client) -> None:
     item = create_item(seller)
     path = f"/items/{item['id']}"
     etag = seller.get(path).headers["ETag"]
@@ -128,7 +130,7 @@ def test_of_many_edits_of_one_version_one_is_written(seller: httpx.Client) -> No
     assert statuses(responses) == {200: 1, 412: CLIENTS - 1}
 
 
-def test_without_a_version_a_lost_race_is_a_conflict(seller: httpx.Client) -> None:
+def test_without_a_version_a_lost_race_is_a_conflict(seller: httpx2.Client) -> None:
     item = create_item(seller)
     path = f"/items/{item['id']}"
 
@@ -141,10 +143,10 @@ def test_without_a_version_a_lost_race_is_a_conflict(seller: httpx.Client) -> No
     assert seller.get(path).headers["ETag"] == f'"{len(written) + 1}"'
 
 
-def test_what_was_answered_can_be_read_at_once(service: Service, seller: httpx.Client) -> None:
+def test_what_was_answered_can_be_read_at_once(service: Service, seller: httpx2.Client) -> None:
     reader = service.client()
 
-    def create_and_read() -> httpx.Response:
+    def create_and_read() -> httpx2.Response:
         return reader.get(f"/items/{create_item(seller)['id']}")
 
     responses = [response for _ in range(13) for response in at_once([create_and_read] * CLIENTS)]
@@ -152,14 +154,14 @@ def test_what_was_answered_can_be_read_at_once(service: Service, seller: httpx.C
     assert statuses(responses) == {200: 13 * CLIENTS}
 
 
-def test_more_clients_than_connections(service: Service, seller: httpx.Client) -> None:
+def test_more_clients_than_connections(service: Service, seller: httpx2.Client) -> None:
     for _ in range(3):
         create_item(seller)
-    limits = httpx.Limits(max_connections=100)
+    limits = httpx2.Limits(max_connections=100)
 
     client = service.client(limits=limits)
     responses = at_once([lambda: client.get("/items")] * 100)
-    live = httpx.get(f"{service.url}/health/live", timeout=1)
+    live = httpx2.get(f"{service.url}/health/live", timeout=1)
 
     assert statuses(responses) == {200: 100}
     assert live.status_code == 200
