@@ -59,7 +59,8 @@ Email = Annotated[
     AfterValidator(str.lower),
 ]
 
-WebAddress = Annotated[str, Field(pattern=r"^https?://[^\s\x00/?#]+[^\s\x00]*$", max_length=500)]
+# A URI is ASCII (RFC 3986).
+WebAddress = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9\[][!-~]*$", max_length=500)]
 
 
 def refuse_text(value: Any) -> Any:
