@@ -31,7 +31,11 @@ class Databases:
         if variant.answers["database"] == "sqlite":
             return f"sqlite:///{Path(self._folder.name, name)}.db"
         server = self._postgres()
-        server.psql(f'create database "{name}"')
+        # In any locale of this machine, `lower()` then knows more letters than ASCII.
+        server.psql(
+            f'create database "{name}" template template0 '
+            "locale_provider builtin builtin_locale 'C.UTF-8'"
+        )
         return server.get_uri(name)
 
     def _postgres(self) -> "PostgresServer":
