@@ -111,13 +111,19 @@ def problem(
 ) -> ProblemResponse:
     content = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": phrase(status),
         "status": status,
         "detail": detail,
     }
     if errors:
         content["errors"] = errors
     return ProblemResponse(content, status, headers)
+
+
+def phrase(status: int) -> str:
+    """Return the phrase of RFC 9110, which Python has for all statuses from 3.13 on."""
+    renamed = {413: "Content Too Large", 422: "Unprocessable Content"}
+    return renamed.get(status) or HTTPStatus(status).phrase
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -127,7 +133,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         name = "ValidationProblem" if status == HTTPStatus.UNPROCESSABLE_ENTITY else "Problem"
         schema = {"$ref": f"#/components/schemas/{name}"}
         responses[status] = {
-            "description": HTTPStatus(status).phrase,
+            "description": phrase(status),
             "content": {"application/problem+json": {"schema": schema}},
         }
     return responses
