@@ -194,7 +194,7 @@ async def on_database_error(request: Request, error: DBAPIError) -> Response:
 
 
 async def on_database_unavailable(_request: Request, error: Exception) -> Response:
-    logger.warning("The database is unavailable: %s", error.__cause__ or error)
+    logger.warning("The database is unavailable: %r", error.__cause__ or error)
     return problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The database cannot answer now; try again.",

@@ -13,8 +13,6 @@ from typing import Any
 
 import httpx2
 
-from app import development
-
 SECRET_KEY = "only tests sign with this key, which is long enough"
 PASSWORD = "correct horse battery staple"
 # The console script of this project, beside the interpreter that runs the tests.
@@ -47,16 +45,14 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(
-    command: str, *options: str, cwd: Path = development.ROOT, **settings: str
-) -> Iterator[Service]:
-    """Run `app serve` or `app dev` until the block ends."""
+def running(command: str, *options: str, folder: Path, **settings: str) -> Iterator[Service]:
+    """Run `app serve` or `app dev` until the block ends, in a folder that has no `.env`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
         [APP, command, "--port", str(port), *options],
-        cwd=cwd,
+        cwd=folder,
         env=environment(**settings),
         stderr=subprocess.PIPE,
         text=True,
