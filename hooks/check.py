@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from shutil import rmtree
 from tempfile import mkdtemp
 from time import monotonic, sleep
@@ -18,7 +19,7 @@ from hooks.render import render
 from hooks.service import Service
 from hooks.variants import ROOT, Variant
 
-SECRET_KEY = "a key for this check only, and longer than 32 bytes"  # noqa: S105
+SECRET_KEY = token_hex(32)
 
 OnStep = Callable[[Variant, str], None]
 

@@ -57,8 +57,8 @@ class Administrator:
         if self.client.get("/users/me").is_error:
             email = f"{uuid4().hex}@example.com"
             self.client = self.service.sign_up(email)
-            statement = f"UPDATE users SET is_admin = true WHERE email = '{email}'"  # noqa: S608
-            database.execute(self.service.database_url, statement)
+            statement = "UPDATE users SET is_admin = true WHERE email = :email"
+            database.execute(self.service.database_url, statement, email=email)
         return {"Authorization": self.client.headers["Authorization"]}
 
 
