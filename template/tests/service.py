@@ -4,17 +4,19 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx2
 
 SECRET_KEY = "only tests sign with this key, which is long enough"
 PASSWORD = "correct horse battery staple"
+POOL_SIZE = 5
 # The console script of this project, beside the interpreter that runs the tests.
 APP = Path(sys.executable).parent / "app"
 
@@ -24,6 +26,7 @@ class Service:
     url: str
     database_url: str
     process: subprocess.Popen[str]
+    log: IO[str]
     clients: ExitStack
 
     def client(self, **options: Any) -> httpx2.Client:
@@ -39,6 +42,13 @@ class Service:
         client.headers["Authorization"] = f"Bearer {token}"
         return client
 
+    def stop(self) -> str:
+        """End the process, and return all that it has logged."""
+        self.process.terminate()
+        self.process.wait(timeout=30)
+        self.log.seek(0)
+        return self.log.read()
+
 
 def environment(**settings: str) -> dict[str, str]:
     return {**os.environ, "SECRET_KEY": SECRET_KEY, "LOG_LEVEL": "WARNING", **settings}
@@ -50,22 +60,22 @@ def running(command: str, *options: str, folder: Path, **settings: str) -> Itera
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [APP, command, "--port", str(port), *options],
-        cwd=folder,
-        env=environment(**settings),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        with ExitStack() as clients:
-            database_url = settings.get("DATABASE_URL", "")
-            service = Service(f"http://127.0.0.1:{port}", database_url, process, clients)
+    # Not a pipe: nobody would empty it while the service runs.
+    with tempfile.TemporaryFile("w+") as log, ExitStack() as clients:
+        process = subprocess.Popen(
+            [APP, command, "--port", str(port), *options],
+            cwd=folder,
+            env=environment(**settings),
+            stderr=log,
+            text=True,
+        )
+        database_url = settings.get("DATABASE_URL", "")
+        service = Service(f"http://127.0.0.1:{port}", database_url, process, log, clients)
+        try:
             wait_until_live(service)
             yield service
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
+        finally:
+            service.stop()
 
 
 def wait_until_live(service: Service) -> None:
@@ -77,5 +87,4 @@ def wait_until_live(service: Service) -> None:
             time.sleep(0.05)
         else:
             return
-    service.process.terminate()
-    raise RuntimeError(f"the service did not start:\n{service.process.communicate()[1]}")
+    raise RuntimeError(f"the service did not start:\n{service.stop()}")

@@ -74,5 +74,10 @@ Case = schemathesis.Case[Any]
 @api.parametrize()
 @EXAMPLES
 def test_operations(case: Case, service: Service, administrator: Administrator) -> None:
-    # One of the checks asks again without the token, and with another, and wants a 401.
     case.call_and_validate(base_url=service.url, headers=administrator.headers())
+
+
+@api.parametrize()
+@EXAMPLES
+def test_operations_without_a_token(case: Case, service: Service) -> None:
+    case.call_and_validate(base_url=service.url)

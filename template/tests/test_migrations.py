@@ -1,24 +1,55 @@
-"""The migrations make exactly the tables of the models, and can be taken back."""
+"""The migrations make exactly the tables of the models, can be taken back, and lose nothing."""
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
 
 from app import development
 from tests import database
+from tests.service import environment
+
+ALEMBIC = Path(sys.executable).parent / "alembic"
 
 
 @pytest.fixture
-def config(worker_id: str) -> Iterator[Config]:
-    """Alembic, on a database that has all tables."""
+def url(worker_id: str) -> Iterator[str]:
+    """A database that has all tables."""
     with database.created(f"migrations_{os.getpid()}_{worker_id}") as url:
-        config = Config(toml_file=development.ROOT / "pyproject.toml")
-        config.attributes["database_url"] = url
-        yield config
+        yield url
+
+
+@pytest.fixture
+def config(url: str, tmp_path: Path) -> Config:
+    """Alembic, with a copy of the migrations, to which a test may add one."""
+    config = database.alembic_config(url)
+    copy = shutil.copytree(development.ROOT / "migrations", tmp_path / "migrations")
+    config.set_main_option("script_location", str(copy))
+    return config
+
+
+def add_migration(config: Config, *statements: str) -> None:
+    """Add a migration, in the place of the one that was added before."""
+    scripts = ScriptDirectory.from_config(config)
+    file = Path(scripts.versions, "new.py")
+    file.unlink(missing_ok=True)
+    lines = [
+        "import sqlalchemy as sa",
+        "from alembic import op",
+        "revision = 'new'",
+        f"down_revision = {scripts.get_current_head()!r}",
+        "def upgrade():",
+        *(f"    {statement}" for statement in statements),
+    ]
+    file.write_text("\n".join(lines))
 
 
 def test_the_models_have_no_change_without_a_migration(config: Config) -> None:
@@ -34,3 +65,58 @@ def test_each_migration_goes_down_and_up(config: Config) -> None:
         command.upgrade(config, "+1")
 
     command.check(config)
+
+
+def test_a_migration_that_fails_leaves_nothing(config: Config) -> None:
+    add_migration(
+        config,
+        "op.create_table('half_done', sa.Column('id', sa.Integer))",
+        "op.execute('UPDATE users SET no_such_column = 1')",
+    )
+
+    with pytest.raises(DBAPIError, match="no_such_column"):
+        command.upgrade(config, "head")
+
+    # Were the table there, it could not be created.
+    add_migration(config, "op.create_table('half_done', sa.Column('id', sa.Integer))")
+    command.upgrade(config, "head")
+
+
+def test_an_altered_table_keeps_the_rows_that_refer_to_it(config: Config, url: str) -> None:
+    database.execute(
+        url,
+        "INSERT INTO users (id, email, name, password_hash, token_version, created_at, updated_at)"
+        " VALUES (1, 'a@b.example', 'A', '', 1, '2026-11-21 12:00', '2026-11-21 12:00')",
+    )
+    database.execute(
+        url,
+        "INSERT INTO profiles (user_id, bio, created_at, updated_at)"
+        " VALUES (1, 'Hello', '2026-11-21 12:00', '2026-11-21 12:00')",
+    )
+    add_migration(
+        config,
+        "with op.batch_alter_table('users') as users:",
+        "    users.alter_column('name', type_=sa.String(300))",
+    )
+
+    command.upgrade(config, "head")
+
+    assert [tuple(row) for row in database.execute(url, "SELECT bio FROM profiles")] == [("Hello",)]
+
+
+def test_migrations_that_start_at_once(worker_id: str) -> None:
+    with database.empty(f"empty_{os.getpid()}_{worker_id}") as url:
+        processes = [
+            subprocess.Popen(
+                [ALEMBIC, "upgrade", "head"],
+                cwd=development.ROOT,
+                env=environment(DATABASE_URL=url),
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(4)
+        ]
+        ends = [process.communicate()[1] for process in processes]
+
+        assert [process.returncode for process in processes] == [0] * 4, ends
+        command.check(database.alembic_config(url))
