@@ -88,3 +88,11 @@ def wait_until_live(service: Service) -> None:
         else:
             return
     raise RuntimeError(f"the service did not start:\n{service.stop()}")
+
+
+def is_unavailable(response: httpx2.Response) -> bool:
+    return (
+        response.status_code == 503
+        and response.headers["Retry-After"] == "1"
+        and response.headers["Content-Type"] == "application/problem+json"
+    )
