@@ -17,6 +17,7 @@ from rich.text import Text
 
 from hooks import variants
 from hooks.check import Report, check_all
+from hooks.release import ReleaseError, release
 from hooks.render import render
 from hooks.service import UV, Service
 from hooks.variants import ROOT, Variant
@@ -174,6 +175,25 @@ def demo_variant(
                 raise typer.Exit(process.wait())
             except KeyboardInterrupt:
                 pass  # the terminal has told the service, too; see it stop before the folder goes
+
+
+@app.command("release")
+def release_version(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(help="Such as 0.2.0, above the last one.")],
+) -> None:
+    """Tag the commit that is checked out as a version, once its updates are proven.
+
+    Refuses unless all is committed, `CHANGELOG.md` has the version, and the tests of updates pass,
+    which it runs. Adds the version to `tests/releases.toml`, to be committed right after.
+    """
+    try:
+        release(version, context.obj)
+    except ReleaseError as refusal:
+        fail(str(refusal))
+    out.print(
+        Text(f"Tagged {version}. Now commit tests/releases.toml; then git push --follow-tags.")
+    )
 
 
 def find(name: str, template: Path) -> Variant:
