@@ -11,6 +11,7 @@ import pytest
 
 from hooks.databases import Databases
 from hooks.variants import ROOT
+from tests.projects import Projects
 
 pytest.register_assert_rewrite("tests.api")
 
@@ -84,6 +85,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """One folder for this run of pytest, whichever of its workers asks."""
     own = tmp_path_factory.getbasetemp()
     return own if worker_id == "master" else own.parent
+
+
+@pytest.fixture(scope="session")
+def projects(shared: Path, shell: Shell) -> Projects:
+    return Projects(shared / "projects", shell)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,175 @@
+"""What `copier update` promises: no release breaks a service, and an answer can be switched.
+
+An update ends with what a new copy would be, byte for byte. So nothing here installs a service or
+runs its tests: `test_variants.py` does that for the copies, and equal files have equal tests.
+"""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hooks.release import NEXT, releases
+from hooks.variants import Variant, axes, questions, variants
+from tests.conftest import Shell
+from tests.projects import Projects, expect_same, recorded, tree
+
+# No default and nothing simple: an answer that is lost on the way is seen.
+OWN = {
+    "project_name": 'Ada\'s "Shop" {{ 7*7 }}',
+    "project_slug": "ada-shop",
+    "description": 'It\'s: "more" \\ than a # line, 日本語 🚀',
+    "author_name": 'Ada "the first" Lovelace',
+    "author_email": "ada@example.com",
+}
+FIRST = next(iter(releases()))
+DEFAULTS = {"project_slug": "my-service"}  # which would follow the name
+
+
+# Every variant, with each of those that differ from it in one answer.
+NEIGHBOURS = [
+    (before, after)
+    for before in variants()
+    for after in variants()
+    if len(before.answers.items() - after.answers.items()) == 1
+]
+
+
+def name(value: object) -> str | None:
+    return value.name if isinstance(value, Variant) else None
+
+
+@pytest.mark.parametrize("release", releases())
+@pytest.mark.parametrize("variant", variants(), ids=name)
+def test_an_update_from_a_release_equals_a_new_copy(
+    projects: Projects, tmp_path: Path, release: str, variant: Variant
+) -> None:
+    answers = {**variant.answers, **OWN}
+    project = projects.start(tmp_path / "project", release, answers)
+    before = recorded(project)
+    # A choice that the release did not offer yet is made now.
+    projects.update(project, {key: answers[key] for key in answers.keys() - before.keys()})
+    expect_same(project, projects.copy(NEXT, answers))
+    assert before.items() - recorded(project).items() == set()
+
+
+@pytest.mark.parametrize(("before", "after"), NEIGHBOURS, ids=name)
+def test_a_switched_answer_equals_a_new_copy(
+    projects: Projects, tmp_path: Path, before: Variant, after: Variant
+) -> None:
+    project = projects.start(tmp_path / "project", NEXT, before.answers)
+    projects.update(project, after.answers)
+    expect_same(project, projects.copy(NEXT, after.answers))
+
+
+@pytest.mark.parametrize("axis", axes())
+def test_an_answer_is_switched_in_an_update_from_the_first_release(
+    projects: Projects, tmp_path: Path, axis: str
+) -> None:
+    start = variants()[0].answers
+    project = projects.start(tmp_path / "project", FIRST, start)
+    switched = {axis: axes()[axis][-1]}
+    projects.update(project, switched)
+    expect_same(project, projects.copy(NEXT, {**start, **switched}))
+
+
+@pytest.mark.parametrize("changed", OWN)
+def test_a_changed_text_equals_a_new_copy(projects: Projects, tmp_path: Path, changed: str) -> None:
+    project = projects.start(tmp_path / "project", NEXT, DEFAULTS)
+    projects.update(project, {changed: OWN[changed]})
+    expect_same(project, projects.copy(NEXT, {**DEFAULTS, changed: OWN[changed]}))
+
+
+def test_a_text_that_is_taken_back_equals_a_new_copy(projects: Projects, tmp_path: Path) -> None:
+    answers = variants()[-1].answers
+    project = projects.start(tmp_path / "project", NEXT, {**answers, **OWN})
+    untold = {"author_name": "", "author_email": ""}
+    projects.update(project, untold)
+    expect_same(project, projects.copy(NEXT, {**answers, **OWN, **untold}))
+
+
+def test_every_text_is_changed() -> None:
+    assert OWN.keys() == questions().keys() - axes().keys()
+
+
+# What a release has is kept ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("release", releases())
+def test_questions_and_values_of_a_release_are_kept(projects: Projects, release: str) -> None:
+    then, now = projects.questionnaire(release), projects.questionnaire(NEXT)
+    assert questions(then).keys() - questions(now).keys() == set()
+    # A value that is no choice any more would become the default, without a word.
+    lost = {key: set(values) - set(axes(now).get(key, ())) for key, values in axes(then).items()}
+    assert {key: values for key, values in lost.items() if values} == {}
+
+
+@pytest.mark.parametrize("release", releases())
+def test_paths_of_a_release_are_kept(projects: Projects, release: str) -> None:
+    for variant in variants(projects.questionnaire(release)):
+        then, now = both_copies(projects, release, variant)
+        assert then.keys() - now.keys() == set(), variant.name
+
+
+@pytest.mark.parametrize("release", releases())
+def test_migrations_of_a_release_never_change(projects: Projects, release: str) -> None:
+    for variant in variants(projects.questionnaire(release)):
+        then, now = both_copies(projects, release, variant)
+        migrations = [path for path in then if path.startswith("migrations/versions/")]
+        assert migrations
+        assert [path for path in migrations if then[path] != now.get(path)] == [], variant.name
+
+
+def both_copies(
+    projects: Projects, release: str, variant: Variant
+) -> tuple[dict[str, tuple[int, bytes]], dict[str, tuple[int, bytes]]]:
+    answers = {**variant.answers, **OWN}
+    return tree(projects.copy(release, answers)), tree(projects.copy(NEXT, answers))
+
+
+@pytest.mark.parametrize("release", releases())
+def test_no_release_asks_for_trust(projects: Projects, release: str) -> None:
+    settings = yaml.safe_load((projects.questionnaire(release) / "copier.yml").read_text("utf-8"))
+    assert settings.keys() & {"_tasks", "_migrations", "_jinja_extensions"} == set()
+
+
+# If a name must go after all --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "default"),
+    [
+        ("crud", "{{ data_access if data_access is defined else 'repository' }}"),
+        (
+            "functions",
+            "{{ {'crud': 'functions'}.get(data_access, data_access) if data_access is defined"
+            " else 'repository' }}",
+        ),
+    ],
+    ids=["the name", "the name and a value"],
+)
+def test_a_renamed_question_carries_its_answer_over(
+    projects: Projects, shell: Shell, tmp_path: Path, value: str, default: str
+) -> None:
+    """The old answer is in the context, though nobody asks for it: the new default takes it.
+
+    A value is renamed along with its question, never alone: Copier drops an answer that is no
+    choice any more before a default could see it.
+    """
+    template, newer = tmp_path / "template", f"{NEXT}.1"
+    shell.git("clone", "--quiet", str(projects.template), str(template), cwd=tmp_path)
+    document = yaml.safe_load((template / "copier.yml").read_text("utf-8"))
+    document["data_access"] |= {"choices": ["repository", value], "default": default}
+    document["uses_repositories"]["default"] = "{{ queries == 'repository' }}"
+    renamed = {"queries" if key == "data_access" else key: each for key, each in document.items()}
+    (template / "copier.yml").write_text(yaml.safe_dump(renamed, sort_keys=False), "utf-8")
+    shell.git("commit", "--quiet", "--all", "--message", "Rename", cwd=template)
+    shell.git("tag", newer, cwd=template)
+    projects = Projects(tmp_path / "projects", shell, template)
+
+    project = projects.start(tmp_path / "project", FIRST, {"data_access": "crud"})
+    projects.update(project)
+
+    expect_same(project, projects.copy(newer, {"queries": value}))
+    assert recorded(project)["queries"] == value
+    assert "data_access" not in recorded(project)
