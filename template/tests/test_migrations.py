@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +13,6 @@ from sqlalchemy.exc import DBAPIError
 
 from app import development
 from tests import database
-from tests.service import environment
-
-ALEMBIC = Path(sys.executable).parent / "alembic"
 
 
 @pytest.fixture
@@ -102,21 +97,3 @@ def test_an_altered_table_keeps_the_rows_that_refer_to_it(config: Config, url: s
     command.upgrade(config, "head")
 
     assert [tuple(row) for row in database.execute(url, "SELECT bio FROM profiles")] == [("Hello",)]
-
-
-def test_migrations_that_start_at_once(worker_id: str) -> None:
-    with database.empty(f"empty_{os.getpid()}_{worker_id}") as url:
-        processes = [
-            subprocess.Popen(
-                [ALEMBIC, "upgrade", "head"],
-                cwd=development.ROOT,
-                env=environment(DATABASE_URL=url),
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for _ in range(4)
-        ]
-        ends = [process.communicate()[1] for process in processes]
-
-        assert [process.returncode for process in processes] == [0] * 4, ends
-        command.check(database.alembic_config(url))
