@@ -62,7 +62,9 @@ def test_a_release_is_tagged_and_written_down(repository: Path, shell: Shell) ->
     assert hooks_release("0.3.0", repository).output.startswith("CHANGELOG.md has no 0.3.0: ")
 
 
-@pytest.mark.parametrize("version", ["v0.2.0", "0.2", "0.2.0rc1", "0.2.0.post1", "0.02.0", "next"])
+@pytest.mark.parametrize(
+    "version", ["v0.2.0", "0.2", "0.2.0rc1", "0.2.0.post1", "1!0.2.0", "0.02.0", "next"]
+)
 def test_a_release_has_a_plain_number(repository: Path, version: str) -> None:
     refuse(repository, version, "is not the number of a release: type one such as 0.2.0.")
 
