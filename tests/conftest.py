@@ -1,4 +1,4 @@
-"""What the tests share: a template that is a clean clone, and a folder for the whole run."""
+"""What the tests share: a template that is a clean clone, and variants that are installed."""
 
 import os
 import shutil
@@ -6,11 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
+from hooks.check import Report, check
 from hooks.databases import Databases
-from hooks.variants import ROOT
+from hooks.service import Service
+from hooks.variants import ROOT, Variant, variants
 from tests.projects import Projects
 
 pytest.register_assert_rewrite("tests.api")
@@ -96,3 +99,46 @@ def projects(shared: Path, shell: Shell) -> Projects:
 def databases() -> Iterator[Databases]:
     with Databases() as databases:
         yield databases
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(variant, id=variant.name, marks=pytest.mark.xdist_group(variant.name))
+        for variant in variants()
+    ],
+)
+def report(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Report]:
+    variant: Variant = request.param
+    # Not under pytest's temporary folder, which the service's own run of pytest closes to others;
+    # Postgres, when root starts it, runs as another user.
+    folder = Path(mkdtemp(prefix=f"{variant.name}-"))
+    yield check(variant, folder, databases)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def service(report: Report) -> Service:
+    assert "format" in report.seconds, f"was not installed:\n{report.failure}"
+    return Service(report.folder)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "only(*names): a test of `report` for these variants alone")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # A test could have a shorter list of variants as its own parameters; but pytest puts together
+    # what shares a report by the places in the lists.
+    config.hook.pytest_deselected(items=[item for item in items if not is_wanted(item)])
+    items[:] = [item for item in items if is_wanted(item)]
+
+
+def is_wanted(item: pytest.Item) -> bool:
+    only = item.get_closest_marker("only")
+    if only is None:
+        return True
+    assert isinstance(item, pytest.Function)
+    variant = item.callspec.params["report"]
+    assert isinstance(variant, Variant)
+    return variant.name in only.args

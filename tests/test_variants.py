@@ -2,41 +2,15 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 
 import httpx
 import pytest
 
-from hooks.check import Report, check, expect_no_process, free_port, production, served
+from hooks.check import Report, expect_no_process, free_port, production, served
 from hooks.databases import Databases
 from hooks.service import CommandError, Service
-from hooks.variants import Variant, variants
 from tests.api import speak
-
-
-@pytest.fixture(
-    scope="session",
-    params=[
-        pytest.param(variant, id=variant.name, marks=pytest.mark.xdist_group(variant.name))
-        for variant in variants()
-    ],
-)
-def report(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Report]:
-    variant: Variant = request.param
-    # Not under pytest's temporary folder, which the service's own run of pytest closes to others;
-    # Postgres, when root starts it, runs as another user.
-    folder = Path(mkdtemp(prefix=f"{variant.name}-"))
-    yield check(variant, folder, databases)
-    rmtree(folder)
-
-
-@pytest.fixture
-def service(report: Report) -> Service:
-    assert "format" in report.seconds, f"was not installed:\n{report.failure}"
-    return Service(report.folder)
 
 
 @pytest.fixture
