@@ -2,7 +2,9 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from shutil import rmtree
 
 import httpx
 import pytest
@@ -12,11 +14,33 @@ from hooks.databases import Databases
 from hooks.service import CommandError, Service
 from tests.api import speak
 
+NOWHERE = {
+    "postgres": "postgresql://nobody@127.0.0.1:1/development",
+    "sqlite": "sqlite:////nowhere/development.db",
+}
+
 
 @pytest.fixture
 def settings(report: Report, databases: Databases) -> dict[str, str]:
     """What production takes, with a new database."""
     return production(databases.new(report.variant))
+
+
+@pytest.fixture
+def no_development_database(report: Report, service: Service) -> Iterator[dict[Path, str]]:
+    """Let whoever asks for the development database fail; files, and what is in them."""
+    data, env = service.folder / ".data", service.folder / ".env"
+    rmtree(data, ignore_errors=True)  # of tests that came before; no other needs it
+    files = {
+        # Not a folder that is read-only, which root could write into.
+        data: "There is no development database.\n",
+        env: f"DATABASE_URL={NOWHERE[report.variant.answers['database']]}\n",
+    }
+    for file, content in files.items():
+        file.write_text(content)
+    yield files
+    for file in files:
+        file.unlink()
 
 
 def test_check(report: Report) -> None:
@@ -62,6 +86,20 @@ def test_development_needs_nothing_and_leaves_nothing(service: Service) -> None:
         process.wait(30)
     # Nor a Postgres, whose working directory is its data in the service's folder.
     expect_no_process(service)
+
+
+# The two that share no choice.
+@pytest.mark.only("async-postgres-repository", "sync-sqlite-crud")
+def test_the_tests_need_no_order_and_no_development_database(
+    service: Service, no_development_database: dict[Path, str]
+) -> None:
+    before = set(service.folder.glob("[!.]*"))
+    # For the second time, after `test_check`.
+    output = service.run("run", "pytest", "--numprocesses", "2")
+    assert "Using --randomly-seed=" in output
+    assert "2 workers" in output
+    assert set(service.folder.glob("[!.]*")) == before
+    assert {file: file.read_text() for file in no_development_database} == no_development_database
 
 
 @pytest.mark.parametrize(
