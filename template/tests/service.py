@@ -6,7 +6,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,3 +98,13 @@ def is_unavailable(response: httpx2.Response) -> bool:
         and response.headers["Retry-After"] == "1"
         and response.headers["Content-Type"] == "application/problem+json"
     )
+
+
+def at_once(requests: Sequence[Callable[[], httpx2.Response]]) -> list[httpx2.Response]:
+    """Send requests that do not wait for each other."""
+    with ThreadPoolExecutor(len(requests)) as threads:
+        return [future.result() for future in [threads.submit(request) for request in requests]]
+
+
+def statuses(responses: Sequence[httpx2.Response]) -> Counter[int]:
+    return Counter(response.status_code for response in responses)

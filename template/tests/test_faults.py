@@ -1,7 +1,6 @@
 """When the database fails: what was answered as done is stored, and what was not is not."""
 
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
@@ -13,19 +12,6 @@ from tests import database
 from tests.service import PASSWORD, POOL_SIZE, Service, is_unavailable, running
 
 LAMP = {"name": "Lamp", "price": "1.00", "stock": 1}
-
-
-@pytest.fixture(scope="module")
-def impatient(service: Service, folder: Path) -> Iterator[Service]:
-    """The same service with one connection, and little time for a statement."""
-    with running(
-        "serve",
-        folder=folder,
-        DATABASE_URL=service.database_url,
-        STATEMENT_TIMEOUT_MS="200",
-        POOL_SIZE="1",
-    ) as impatient:
-        yield impatient
 
 
 @pytest.fixture
@@ -52,19 +38,6 @@ def test_a_statement_that_takes_too_long(impatient: Service, seller: httpx2.Clie
 
     # The one connection that there is was left clean.
     assert seller.post("/items", json=LAMP).status_code == 201
-
-
-def test_a_statement_that_takes_too_long_in_a_savepoint(
-    impatient: Service, seller: httpx2.Client
-) -> None:
-    item = seller.post("/items", json=LAMP).json()
-    order = {"lines": [{"item_id": item["id"], "quantity": 1}]}
-
-    with database.slow(impatient.database_url, "UPDATE ON items", seconds=60):
-        assert is_unavailable(seller.post("/orders", json=order))
-
-    # Nothing was taken out of the stock.
-    assert seller.post("/orders", json=order).status_code == 201
 
 
 def test_a_lock_that_is_not_released(impatient: Service, seller: httpx2.Client) -> None:
