@@ -19,6 +19,8 @@ import httpx2
 SECRET_KEY = "only tests sign with this key, which is long enough"
 PASSWORD = "correct horse battery staple"
 POOL_SIZE = 5
+# A new item, as its seller sends it.
+LAMP = {"name": "Lamp", "price": "1.00", "stock": 1}
 # The console script of this project, beside the interpreter that runs the tests.
 APP = Path(sys.executable).parent / "app"
 

@@ -9,9 +9,7 @@ import httpx2
 import pytest
 
 from tests import database
-from tests.service import PASSWORD, POOL_SIZE, Service, is_unavailable, running
-
-LAMP = {"name": "Lamp", "price": "1.00", "stock": 1}
+from tests.service import LAMP, PASSWORD, POOL_SIZE, Service, is_unavailable, running
 
 
 @pytest.fixture
