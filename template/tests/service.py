@@ -19,6 +19,8 @@ import httpx2
 SECRET_KEY = "only tests sign with this key, which is long enough"
 PASSWORD = "correct horse battery staple"
 POOL_SIZE = 5
+# For a server whose lines coverage counts, which makes it half as fast.
+MEASURED = {"COVERAGE_PROCESS_CONFIG": os.environ.get("COVERAGE_PROCESS_CONFIG", "")}
 # A new item, as its seller sends it.
 LAMP = {"name": "Lamp", "price": "1.00", "stock": 1}
 # The console script of this project, beside the interpreter that runs the tests.
@@ -55,7 +57,8 @@ class Service:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    return {**os.environ, "SECRET_KEY": SECRET_KEY, "LOG_LEVEL": "WARNING", **settings}
+    defaults = {"SECRET_KEY": SECRET_KEY, "LOG_LEVEL": "WARNING", "COVERAGE_PROCESS_CONFIG": ""}
+    return {**os.environ, **defaults, **settings}
 
 
 @contextmanager

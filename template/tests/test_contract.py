@@ -36,7 +36,7 @@ CONFIG = SchemathesisConfig.from_dict(
     }
 )
 EXAMPLES = settings(
-    max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=5, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
 
 
