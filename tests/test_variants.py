@@ -48,19 +48,15 @@ def test_check(report: Report) -> None:
         pytest.fail(f"{report.last_step}\n{report.failure}", pytrace=False)
 
 
-def test_the_api_keeps_its_contract(service: Service, settings: dict[str, str]) -> None:
+def test_the_api_keeps_its_contract_and_is_the_same_in_every_variant(
+    service: Service, settings: dict[str, str], shared: Path
+) -> None:
     def make_admin(email: str, password: str) -> None:
         admin = {**settings, "ADMIN_PASSWORD": password}
         service.run("run", "app", "create-admin", email, settings=admin)
 
     with served(service, settings) as base_url:
         speak(base_url, make_admin)
-
-
-def test_the_api_is_the_same_in_every_variant(
-    service: Service, settings: dict[str, str], shared: Path
-) -> None:
-    with served(service, settings) as base_url:
         document = httpx.get(f"{base_url}/openapi.json", trust_env=False).content
     assert document.startswith(b'{"openapi"')
     try:
@@ -88,8 +84,8 @@ def test_development_needs_nothing_and_leaves_nothing(service: Service) -> None:
     expect_no_process(service)
 
 
-# The two that share no choice.
-@pytest.mark.only("async-postgres-repository", "sync-sqlite-crud")
+# On Postgres, `test_lived_in.py` does the same.
+@pytest.mark.only("sync-sqlite-crud")
 def test_the_tests_need_no_order_and_no_development_database(
     service: Service, no_development_database: dict[Path, str]
 ) -> None:
