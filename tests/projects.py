@@ -1,11 +1,12 @@
 """Projects that were made from a release, and what `copier update` makes of them."""
 
 import json
+import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from difflib import unified_diff
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from shutil import copytree
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from tests.conftest import Shell
 
 NONE: Mapping[str, str] = MappingProxyType({})
+
+# The kind and the mode of a path, and what is in it when it is a file.
+Entry = tuple[int, bytes]
+Tree = dict[str, Entry]
 
 
 class Projects:
@@ -78,7 +83,8 @@ class Projects:
                 quiet=True,
             )
         # Copier ends well nevertheless; git knows.
-        if conflicts := self.shell.git("ls-files", "--unmerged", cwd=project):
+        if self.shell.git("ls-files", "--unmerged", cwd=project):
+            conflicts = self.shell.git("diff", "--diff-filter=U", cwd=project)
             pytest.fail(f"conflicts:\n{conflicts}", pytrace=False)
 
     def questionnaire(self, version: str) -> Path:
@@ -108,8 +114,8 @@ def recorded(project: Path) -> dict[str, str]:
     return {name: value for name, value in answers.items() if not name.startswith("_")}
 
 
-def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Every file and folder but git's own: its kind and mode, and what a file holds."""
+def tree(folder: Path) -> Tree:
+    """Every file and folder but git's own."""
     return {
         path.relative_to(folder).as_posix(): (
             path.lstat().st_mode,
@@ -125,8 +131,45 @@ def expect_same(project: Path, copy: Path) -> None:
 
     Nothing else may be there: no file or folder of another variant, no `*.rej` and no `*.orig`.
     """
-    found, wanted = tree(project), tree(copy)
-    report = [f"is left: {path}" for path in sorted(found.keys() - wanted.keys())]
+    expect_tree(tree(project), tree(copy))
+
+
+def expect_merged(updated: Tree, before: Tree, old: Tree, new: Tree) -> None:
+    """Fail, with what differs, unless an update has kept what its owner did and taken all else.
+
+    The project came from the release that is `old`. Nothing else may be there, as above, and
+    nothing new in a folder that the owner has deleted.
+    """
+    deleted = old.keys() - before.keys()
+    merged = {
+        path: merge(before.get(path), old.get(path), new.get(path))
+        for path in before.keys() | old.keys() | new.keys()
+        if deleted.isdisjoint(folder.as_posix() for folder in PurePosixPath(path).parents)
+    }
+    expect_tree(updated, {path: entry for path, entry in merged.items() if entry})
+
+
+def merge(mine: Entry | None, old: Entry | None, new: Entry | None) -> Entry | None:
+    """What the newest release should make of a path; None where there should be nothing."""
+    if mine == old:
+        return new
+    if mine is None or old is None or new is None or new == old:
+        return mine
+    # Git goes by the three files; Copier has a patch of its own, for which a line may do that looks
+    # like the right one.
+    with TemporaryDirectory() as folder:
+        files = [Path(folder, name) for name in ("mine", "old", "new")]
+        for file, (_mode, content) in zip(files, (mine, old, new), strict=True):
+            file.write_bytes(content)
+        # A bad end is a conflict.
+        done = subprocess.run(
+            ["git", "merge-file", "--stdout", *files], capture_output=True, check=True
+        )
+        return mine[0], done.stdout
+
+
+def expect_tree(found: Tree, wanted: Tree) -> None:
+    report = [f"should not be there: {path}" for path in sorted(found.keys() - wanted.keys())]
     report += [f"is missing: {path}" for path in sorted(wanted.keys() - found.keys())]
     for path in sorted(found.keys() & wanted.keys()):
         if found[path][0] != wanted[path][0]:
@@ -134,7 +177,7 @@ def expect_same(project: Path, copy: Path) -> None:
         report += unified_diff(
             lines(wanted[path]),
             lines(found[path]),
-            f"copied/{path}",
+            f"wanted/{path}",
             f"updated/{path}",
             lineterm="",
         )
@@ -142,7 +185,7 @@ def expect_same(project: Path, copy: Path) -> None:
         pytest.fail("\n".join(report), pytrace=False)
 
 
-def lines(entry: tuple[int, bytes]) -> list[str]:
+def lines(entry: Entry) -> list[str]:
     _mode, content = entry
     # With the ends of the lines, which are part of what is compared.
     return [repr(line)[1:-1] for line in content.decode(errors="backslashreplace").splitlines(True)]
