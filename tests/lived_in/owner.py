@@ -5,14 +5,14 @@ text of the release; a text that is not there, or is there twice, fails the step
 """
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
 from hooks.check import production
 from hooks.databases import Databases
-from hooks.service import Service
+from hooks.service import NONE, Service
 from hooks.variants import Variant
 from tests.conftest import Shell
 
@@ -25,12 +25,19 @@ JINJA = Environment(  # noqa: S701 -- this renders code
 class Owner:
     """Somebody with an editor and a terminal, in the folder of a project."""
 
-    def __init__(self, folder: Path, variant: Variant, databases: Databases, shell: Shell) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        variant: Variant,
+        databases: Databases,
+        shell: Shell,
+        environment: Mapping[str, str] = NONE,
+    ) -> None:
         self.folder = folder
         self.variant = variant
         self.shell = shell
         self.service = Service(folder)
-        self.settings = production(databases.new(variant))
+        self.settings = production(databases.new(variant)) | dict(environment)
 
     @property
     def queries(self) -> str:
@@ -81,6 +88,10 @@ class Owner:
     def run(self, *command: str) -> None:
         self.service.run("run", *command, settings=self.settings)
 
+    def run_all(self, commands: Iterable[Sequence[str]]) -> None:
+        for command in commands:
+            self.run(*command)
+
     def migrate(self, message: str) -> None:
         """Write a migration of what changed in the models, as the README says."""
         self.run("alembic", "upgrade", "head")
@@ -92,7 +103,7 @@ class Owner:
 
 
 def adds_a_dependency(owner: Owner) -> None:
-    owner.service.run("add", "humanize>=4,<5")
+    owner.service.run("add", "humanize>=4,<5", settings=owner.settings)
 
 
 def adds_a_resource(owner: Owner) -> None:
