@@ -18,9 +18,9 @@ from tests.test_updates import FIRST
 STATIC = (("ruff", "format", "--check"), ("ruff", "check"), ("mypy",))
 MIGRATIONS = (("alembic", "upgrade", "head"), ("alembic", "check"))
 SUITE = (("pytest", "--numprocesses", "2"),)
-# The two that share no choice: a suite takes 80 s, and all of `.ci/run` has fifteen, on two
-# cores. The others have the files of a new copy, whose suite `test_variants.py` runs, and the same
-# edits.
+# The two that share no choice: a suite takes a minute or more, and all of `.ci/run` has
+# fifteen, on two cores. The others have the files of a new copy, whose suite `test_variants.py`
+# runs, and the same edits.
 SUITES = ("async-postgres-repository", "sync-sqlite-crud")
 
 
