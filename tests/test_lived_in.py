@@ -17,7 +17,8 @@ from tests.test_updates import FIRST
 
 STATIC = (("ruff", "format", "--check"), ("ruff", "check"), ("mypy",))
 MIGRATIONS = (("alembic", "upgrade", "head"), ("alembic", "check"))
-SUITE = (("pytest", "--numprocesses", "2"),)
+# What is covered is measured by `test_variants.py`, in the copies.
+SUITE = (("pytest", "--numprocesses", "2", "--no-cov"),)
 # The two that share no choice: a suite takes a minute or more, and all of `.ci/run` has
 # fifteen, on two cores. The others have the files of a new copy, whose suite `test_variants.py`
 # runs, and the same edits.

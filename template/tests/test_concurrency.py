@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from tests import database
-from tests.service import LAMP, PASSWORD, POOL_SIZE, Service, at_once, statuses
+from tests.service import PASSWORD, POOL_SIZE, Service, at_once, statuses
 
 CLIENTS = 16
 
@@ -22,8 +22,9 @@ def seller(service: Service) -> httpx2.Client:
     return service.sign_up(email())
 
 
-def create_item(seller: httpx2.Client) -> dict[str, int]:
-    item: dict[str, int] = seller.post("/items", json=LAMP).raise_for_status().json()
+def create_item(seller: httpx2.Client, stock: int = 10) -> dict[str, int]:
+    body = {"name": "Lamp", "price": "1.00", "stock": stock}
+    item: dict[str, int] = seller.post("/items", json=body).raise_for_status().json()
     return item
 
 
