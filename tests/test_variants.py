@@ -14,6 +14,8 @@ from hooks.databases import Databases
 from hooks.service import CommandError, Service
 from tests.api import speak
 
+# The two that share no choice.
+OPPOSITES = ("async-postgres-repository", "sync-sqlite-crud")
 NOWHERE = {
     "postgres": "postgresql://nobody@127.0.0.1:1/development",
     "sqlite": "sqlite:////nowhere/development.db",
@@ -67,6 +69,8 @@ def test_the_api_keeps_its_contract_and_is_the_same_in_every_variant(
         assert document == (shared / "openapi.json").read_bytes()
 
 
+# The suite of every variant starts it, too; here one sees what it leaves.
+@pytest.mark.only(*OPPOSITES)
 def test_development_needs_nothing_and_leaves_nothing(service: Service) -> None:
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
@@ -98,6 +102,7 @@ def test_the_tests_need_no_order_and_no_development_database(
     assert {file: file.read_text() for file in no_development_database} == no_development_database
 
 
+@pytest.mark.only(*OPPOSITES)
 @pytest.mark.parametrize(
     ("name", "value"), [("DATABASE_URL", None), ("SECRET_KEY", "x" * 31)], ids=["missing", "short"]
 )
