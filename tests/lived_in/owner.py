@@ -8,7 +8,7 @@ import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, select_autoescape
 
 from hooks.check import production
 from hooks.databases import Databases
@@ -17,8 +17,13 @@ from hooks.variants import Variant
 from tests.conftest import Shell
 
 FILES = Path(__file__).parent / "files"
-JINJA = Environment(  # noqa: S701 -- this renders code
-    undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+JINJA = Environment(
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    # What is rendered from a string is code here, and no page.
+    autoescape=select_autoescape(default_for_string=False),
 )
 
 
