@@ -1,0 +1,105 @@
+"""The developer's clock: seconds from a command to the first request that the service answers.
+
+    uv run python benchmarks/clock.py [VARIANT...]
+
+All variants, unless some are named. Each is rendered as its files are now, and synced before the
+clock runs; its bytecode is there, too.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import monotonic, sleep
+
+import httpx
+
+from hooks.check import free_port, production
+from hooks.databases import Databases
+from hooks.render import render
+from hooks.service import NONE, UV, Service, end
+from hooks.variants import Variant, variants
+
+ROUNDS = 5
+TIMEOUT = 120
+
+
+def start(
+    service: Service, *command: str, settings: Mapping[str, str] = NONE
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        cwd=service.folder,
+        env=service.environment(settings),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def until_exit(service: Service, *command: str, settings: Mapping[str, str]) -> float:
+    started = monotonic()
+    status = start(service, *command, settings=settings).wait(TIMEOUT)
+    if status != 0:
+        raise SystemExit(f"{command} in {service.folder}: exit {status}")
+    return monotonic() - started
+
+
+def until_answer(service: Service, *command: str, settings: Mapping[str, str] = NONE) -> float:
+    port = free_port()
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+        started = monotonic()
+        process = start(service, *command, "--port", str(port), settings=settings)
+        try:
+            while process.poll() is None and monotonic() < started + TIMEOUT:
+                try:
+                    client.get("/api/v1/items").raise_for_status()
+                except httpx.TransportError:
+                    sleep(0.01)
+                else:
+                    return monotonic() - started
+            raise SystemExit(f"{command} in {service.folder}: no answer")
+        finally:
+            end(process)
+
+
+def main(variant: Variant, folder: Path, databases: Databases) -> None:
+    service = Service(folder)
+    render(variant.answers, folder)
+    settings = production(databases.new(variant))
+    service.run("sync", "--quiet", "--compile-bytecode")
+    service.run("run", "alembic", "upgrade", "head", settings=settings)
+
+    scripts = service.folder / ".venv" / "bin"
+    dev = (UV, "run", "app", "dev")
+    cases: dict[str, Callable[[], float]] = {
+        "import app.asgi": lambda: until_exit(
+            service, str(scripts / "python"), "-c", "import app.asgi", settings=settings
+        ),
+        "app serve": lambda: until_answer(
+            service, str(scripts / "app"), "serve", settings=settings
+        ),
+        "uv run app serve": lambda: until_answer(
+            service, UV, "run", "app", "serve", settings=settings
+        ),
+        "uv run app dev": lambda: until_answer(service, *dev),
+    }
+    first = until_answer(service, *dev)
+    # Round by round, so that whatever else this machine does is in all of them.
+    taken = [{name: take() for name, take in cases.items()} for _ in range(ROUNDS)]
+
+    print(f"{variant.name}, the median of {ROUNDS}, on {os.cpu_count()} cores")
+    for name in cases:
+        print(f"{name:30} {median(one[name] for one in taken):5.2f} s")
+    print(f"{'uv run app dev, the first time':30} {first:5.2f} s", flush=True)
+
+
+if __name__ == "__main__":
+    known = {variant.name: variant for variant in variants()}
+    with TemporaryDirectory() as temporary, Databases() as databases:
+        for name in sys.argv[1:] or known:
+            main(known[name], Path(temporary, name), databases)
