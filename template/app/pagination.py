@@ -5,10 +5,11 @@ from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter
-from sqlalchemy import Select, tuple_
+from sqlalchemy import ColumnElement, Select, bindparam, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.errors import InvalidError
@@ -72,18 +73,31 @@ class Keyset:
     def descending(self) -> bool:
         return self.name.startswith("-")
 
+    # Built once for all requests; the values of the last row are parameters.
+
+    @cached_property
+    def columns(self) -> list[ColumnElement[Any]]:
+        columns = (self.column, self.id)
+        return [column.desc() if self.descending else column.asc() for column in columns]
+
+    @cached_property
+    def behind(self) -> ColumnElement[bool]:
+        row = tuple_(self.column, self.id)
+        last = tuple_(
+            bindparam("last_value", type_=self.column.type),
+            bindparam("last_id", type_=self.id.type),
+        )
+        return row < last if self.descending else row > last
+
     def page(self, statement: Select[T], cursor: str | None, limit: int) -> Select[T]:
         """Order the statement, and let it begin behind the cursor. Reads one row more than asked.
 
         Raises InvalidError when the cursor is broken, or belongs to another order.
         """
-        columns = (self.column, self.id)
         if cursor is not None:
-            row = tuple_(*columns)
-            last = self.decode(cursor)
-            statement = statement.where(row < last if self.descending else row > last)
-        order = [column.desc() if self.descending else column.asc() for column in columns]
-        return statement.order_by(*order).limit(limit + 1)
+            value, row_id = self.decode(cursor)
+            statement = statement.where(self.behind).params(last_value=value, last_id=row_id)
+        return statement.order_by(*self.columns).limit(limit + 1)
 
     def slice(self, rows: Sequence[T], limit: int) -> Slice[T]:
         """Turn what `page` has read into a page and the cursor of the next one."""
