@@ -7,7 +7,8 @@ from app.settings import Settings
 
 app = create_app(Settings())
 
-# What is here now stays as long as the process. Each full collection would look at all of it, and
-# all requests would wait meanwhile.
+# What is here now stays as long as the process: a full collection need not look at it, while all
+# requests wait. And a young one would come with every other request, to find next to nothing.
 gc.collect()
 gc.freeze()
+gc.set_threshold(50_000)

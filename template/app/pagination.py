@@ -76,7 +76,7 @@ class Keyset:
     # Built once for all requests; the values of the last row are parameters.
 
     @cached_property
-    def columns(self) -> list[ColumnElement[Any]]:
+    def order(self) -> list[ColumnElement[Any]]:
         columns = (self.column, self.id)
         return [column.desc() if self.descending else column.asc() for column in columns]
 
@@ -97,7 +97,7 @@ class Keyset:
         if cursor is not None:
             value, row_id = self.decode(cursor)
             statement = statement.where(self.behind).params(last_value=value, last_id=row_id)
-        return statement.order_by(*self.columns).limit(limit + 1)
+        return statement.order_by(*self.order).limit(limit + 1)
 
     def slice(self, rows: Sequence[T], limit: int) -> Slice[T]:
         """Turn what `page` has read into a page and the cursor of the next one."""
