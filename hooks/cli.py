@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, NoReturn
@@ -16,7 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hooks import variants
+from hooks.bench import FULL, QUICK, Growth, Row, break_down, compare, grow
 from hooks.check import Report, check_all
+from hooks.load import BENCHMARKS, ENDPOINTS, BenchError, require_wrk
 from hooks.release import ReleaseError, release
 from hooks.render import render
 from hooks.service import UV, Service
@@ -177,6 +180,68 @@ def demo_variant(
                 pass  # the terminal has told the service, too; see it stop before the folder goes
 
 
+@app.command("bench")
+def bench_variants(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[VARIANT]...", help="All of them, if none is given."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option(help="Fewer and shorter rounds, and no table of a million rows.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write a list of an object for each row here.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the requests per second here (SVG, PNG or PDF).")
+    ] = None,
+) -> None:
+    """Measure variants under load, beside an application by hand, the limit, and a plain one.
+
+    Each is served by one worker, on a core of its own where that can be said. Any answer that is
+    not a 2xx ends it with 1. benchmarks/README.md has the method.
+    """
+    known = variants.variants(context.obj)
+    wanted = [find(name, context.obj) for name in names or []]
+    chosen = [variant for variant in known if variant in wanted or not wanted]
+    effort = QUICK if quick else FULL
+    databases = dict.fromkeys(variant.answers["database"] for variant in chosen)
+    groups = [
+        [variant for variant in chosen if variant.answers["database"] == database]
+        for database in databases
+    ]
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=err
+    ) as progress:
+        task = progress.add_task("")
+
+        def show(step: str) -> None:
+            progress.update(task, description=step)
+
+        try:
+            require_wrk()
+            rows = [row for group in groups for row in compare(group, effort, context.obj, show)]
+            growths = [row for group in groups for row in grow(group[0], effort, context.obj, show)]
+            parts = {
+                group[0].name: break_down(group[0], effort, context.obj, show) for group in groups
+            }
+        except BenchError as error:
+            raise failed(str(error)) from None
+
+    out.print(comparison(rows), growth_table(growths), parts_table(parts))
+    if json_file or plot:
+        names_chosen = {variant.name for variant in chosen}
+        results = json.dumps([asdict(row) for row in rows if row.variant in names_chosen], indent=1)
+        with TemporaryDirectory() as folder:
+            file = json_file or Path(folder, "results.json")
+            file.write_text(results + "\n", "utf-8")
+            if plot:
+                subprocess.run(
+                    [UV, "run", "--quiet", BENCHMARKS / "plot.py", file, plot], check=True
+                )
+
+
 @app.command("release")
 def release_version(
     context: typer.Context,
@@ -207,6 +272,58 @@ def fail(message: str) -> NoReturn:
     """End with one line that says what to type instead."""
     typer.echo(message, err=True)
     raise typer.Exit(2)
+
+
+def failed(message: str) -> typer.Exit:
+    """End with 1, after a line that says what went wrong."""
+    err.print(message, style="red", markup=False)
+    return typer.Exit(1)
+
+
+def comparison(rows: list[Row]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("", "endpoint"):
+        table.add_column(name, no_wrap=True)
+    for name in ("req/s", "p50 ms", "p99 ms", "of limit", "of plain", "CPU µs", "MiB", "SQL"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for endpoint in ENDPOINTS:
+        for row in rows:
+            if row.endpoint != endpoint:
+                continue
+            table.add_row(
+                row.variant,
+                endpoint,
+                f"{row.requests_per_second:,.0f}",
+                f"{row.p50_ms:.1f}",
+                f"{row.p99_ms:.1f}",
+                f"{row.ratio_to_limit:.3f}",
+                f"{row.ratio_to_plain:.2f}" if row.ratio_to_plain else "",
+                f"{row.cpu_us_per_request:,.0f}",
+                f"{row.idle_rss_mib:.0f} → {row.rss_mib:.0f}",
+                "" if row.statements is None else str(row.statements),
+            )
+        table.add_section()
+    return table
+
+
+def growth_table(growths: list[Growth]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title="A page of 20, one client")
+    for name in ("", "items", "first page, ms", "page at 90 %, ms"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    for row in growths:
+        times = (f"{row.first_page_ms:.2f}", f"{row.page_at_90_percent_ms:.2f}")
+        table.add_row(row.variant, f"{row.rows:,}", *times)
+    return table
+
+
+def parts_table(parts: dict[str, dict[str, float]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title="The time of a GET of one item")
+    for name in ("", "part", "share"):
+        table.add_column(name, justify="right" if name == "share" else "left", no_wrap=True)
+    for variant, shares in parts.items():
+        for part, share in shares.items():
+            table.add_row(variant, part, f"{share:.0%}")
+    return table
 
 
 def verdict(report: Report) -> Text:

@@ -38,6 +38,11 @@ class Databases:
         )
         return server.get_uri(name)
 
+    def psql(self, database_url: str, script: str) -> None:
+        """Run a script on one of the databases of Postgres."""
+        name = database_url.partition("?")[0].rpartition("/")[2]
+        self._postgres().psql(f'\\set ON_ERROR_STOP on\n\\connect "{name}"\n{script}')
+
     def _postgres(self) -> "PostgresServer":
         with self._starting:
             if self._server is None:

@@ -1,0 +1,190 @@
+"""The limit on Postgres: Starlette and asyncpg by hand, with nothing that the answer does not need.
+
+It asks the database the same as a service, and answers with the same bytes.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+from limit import (
+    API,
+    POOL_SIZE,
+    ItemChanges,
+    NewItem,
+    NewOrder,
+    answer,
+    cursor,
+    item_id,
+    now,
+    page,
+    token,
+)
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+COLUMNS = "id, name, description, price, stock, owner_id, created_at, updated_at"
+USER = "SELECT is_active, token_version FROM users WHERE id = $1"
+ITEM = f"SELECT {COLUMNS}, version FROM items WHERE id = $1"
+ITEM_WITH_OWNER = """
+    SELECT i.id, i.name, i.description, i.price, i.stock, i.owner_id, i.created_at, i.updated_at,
+           i.version, u.name AS owner_name
+    FROM items AS i JOIN users AS u ON u.id = i.owner_id WHERE i.id = $1
+"""
+PAGE = f"""
+    SELECT {COLUMNS} FROM items WHERE (created_at, id) < ($1, $2)
+    ORDER BY created_at DESC, id DESC LIMIT $3
+"""
+CREATE = f"""
+    INSERT INTO items (name, description, price, stock, owner_id, created_at, updated_at, version)
+    VALUES ($1, $2, $3, $4, $5, $6, $6, 1) RETURNING {COLUMNS}
+"""
+PATCH = f"""
+    UPDATE items SET name = $1, description = $2, price = $3, stock = $4, updated_at = $5,
+           version = version + 1
+    WHERE id = $6 AND version = $7 RETURNING {COLUMNS}, version
+"""
+ORDER = """
+    INSERT INTO orders (buyer_id, status, created_at, updated_at)
+    VALUES ($1, 'pending', $2, $2) RETURNING id
+"""
+TAKE = """
+    UPDATE items SET stock = stock - $2, version = version + 1
+    WHERE id = $1 AND stock >= $2 RETURNING price
+"""
+LINE = "INSERT INTO order_lines (order_id, item_id, quantity, unit_price) VALUES ($1, $2, $3, $4)"
+
+
+async def user(request: Request, connection: Any) -> int:
+    user_id, version = token(request)
+    row = await connection.fetchrow(USER, user_id)
+    if row is None or not row["is_active"] or row["token_version"] != version:
+        raise HTTPException(401)
+    return user_id
+
+
+async def get(request: Request) -> Response:
+    async with request.app.state.pool.acquire() as connection:
+        row = await connection.fetchrow(ITEM_WITH_OWNER, item_id(request))
+    if row is None:
+        raise HTTPException(404)
+    item = dict(row)
+    version = item.pop("version")
+    item["owner"] = {"id": item["owner_id"], "name": item.pop("owner_name")}
+    return answer(item, ETag=f'"{version}"')
+
+
+async def list_items(request: Request) -> Response:
+    limit, created_at, last_id = page(request)
+    async with request.app.state.pool.acquire() as connection:
+        rows = await connection.fetch(PAGE, created_at, last_id, limit + 1)
+    items = [dict(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    last = items[-1] if more else {}
+    next_cursor = cursor(last["created_at"], last["id"]) if more else None
+    return answer({"items": items, "next_cursor": next_cursor})
+
+
+async def create(request: Request) -> Response:
+    data = NewItem.model_validate_json(await request.body())
+    async with request.app.state.pool.acquire() as connection:
+        owner_id = await user(request, connection)
+        row = await connection.fetchrow(
+            CREATE, data.name, data.description, data.price, data.stock, owner_id, now()
+        )
+    return answer(dict(row), 201, Location=f"{API}/items/{row['id']}", ETag='"1"')
+
+
+async def patch(request: Request) -> Response:
+    changes = ItemChanges.model_validate_json(await request.body()).model_dump(exclude_unset=True)
+    async with request.app.state.pool.acquire() as connection:
+        user_id = await user(request, connection)
+        row = await connection.fetchrow(ITEM, item_id(request))
+        if row is None:
+            raise HTTPException(404)
+        if row["owner_id"] != user_id:
+            raise HTTPException(403)
+        item = dict(row) | changes
+        values = (item["name"], item["description"], item["price"], item["stock"], now())
+        row = await connection.fetchrow(PATCH, *values, item["id"], item["version"])
+    if row is None:
+        raise HTTPException(409)
+    item = dict(row)
+    version = item.pop("version")
+    return answer(item, ETag=f'"{version}"')
+
+
+async def order(request: Request) -> Response:
+    data = NewOrder.model_validate_json(await request.body())
+    wanted: dict[int, int] = {}
+    for line in data.lines:
+        wanted[line.item_id] = wanted.get(line.item_id, 0) + line.quantity
+    at = now()
+    lines = []
+    rejected = []
+    async with request.app.state.pool.acquire() as connection, connection.transaction():
+        order_id = await connection.fetchval(ORDER, await user(request, connection), at)
+        for item, quantity in sorted(wanted.items()):
+            price = await connection.fetchval(TAKE, item, quantity)
+            if price is None:
+                exists = await connection.fetchval("SELECT id FROM items WHERE id = $1", item)
+                reason = "out_of_stock" if exists else "not_found"
+                rejected.append({"item_id": item, "reason": reason})
+                continue
+            await connection.execute(LINE, order_id, item, quantity, price)
+            lines.append({"item_id": item, "quantity": quantity, "unit_price": price})
+        if not lines:
+            raise HTTPException(409)
+    total = sum((line["quantity"] * line["unit_price"] for line in lines), Decimal(0))
+    content = {
+        "id": order_id,
+        "status": "pending",
+        "lines": lines,
+        "total": total,
+        "created_at": at,
+        "updated_at": at,
+        "rejected": rejected,
+    }
+    return answer(content, 201)
+
+
+async def ready(request: Request) -> Response:
+    return answer({"status": "ok"})
+
+
+async def refuse(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=422)
+
+
+async def keep(_connection: object) -> None:
+    """Nothing is left on a connection that would have to be taken back."""
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    url = os.environ["DATABASE_URL"]
+    async with asyncpg.create_pool(
+        url, min_size=POOL_SIZE, max_size=POOL_SIZE, reset=keep
+    ) as app.state.pool:
+        yield
+
+
+app = Starlette(
+    routes=[
+        Route("/health/ready", ready),
+        Route(f"{API}/items/{{item_id:int}}", get),
+        Route(f"{API}/items/{{item_id:int}}", patch, methods=["PATCH"]),
+        Route(f"{API}/items", list_items),
+        Route(f"{API}/items", create, methods=["POST"]),
+        Route(f"{API}/orders", order, methods=["POST"]),
+    ],
+    exception_handlers={ValidationError: refuse, ValueError: refuse},
+    lifespan=lifespan,
+)
