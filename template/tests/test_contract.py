@@ -1,10 +1,13 @@
 """The service keeps to its OpenAPI document, whatever schemathesis can think of."""
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import requests
 import schemathesis
+from coverage import Coverage
 from hypothesis import HealthCheck, settings
 from schemathesis.config import SchemathesisConfig
 
@@ -52,13 +55,16 @@ class Administrator:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.client = service.client()
+        self.is_in_doubt = True
 
-    def headers(self) -> dict[str, str]:
-        if self.client.get("/users/me").is_error:
+    def headers(self, path: str) -> dict[str, str]:
+        """Sign a request, which may end what all tokens are good for if it is about oneself."""
+        if self.is_in_doubt and self.client.get("/users/me").is_error:
             email = f"{uuid4().hex}@example.com"
             self.client = self.service.sign_up(email)
             statement = "UPDATE users SET is_admin = true WHERE email = :email"
             database.execute(self.service.database_url, statement, email=email)
+        self.is_in_doubt = path == "/api/v1/users/me"
         return {"Authorization": self.client.headers["Authorization"]}
 
 
@@ -67,17 +73,41 @@ def administrator(service: Service) -> Administrator:
     return Administrator(service)
 
 
+@pytest.fixture(scope="module")
+def connection() -> Iterator[requests.Session]:
+    """One connection for all requests."""
+    with requests.Session() as connection:
+        connection.trust_env = False  # each request would look for a proxy
+        yield connection
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _unmeasured() -> Iterator[None]:
+    """Count no lines: the service is another process, and to think of requests takes longer."""
+    coverage = Coverage.current()
+    if coverage:
+        coverage.stop()
+    yield
+    if coverage:
+        coverage.start()
+
+
 api = schemathesis.openapi.from_dict(openapi(), config=CONFIG)
 Case = schemathesis.Case[Any]
 
 
 @api.parametrize()
 @EXAMPLES
-def test_operations(case: Case, service: Service, administrator: Administrator) -> None:
-    case.call_and_validate(base_url=service.url, headers=administrator.headers())
+def test_operations(
+    case: Case, service: Service, administrator: Administrator, connection: requests.Session
+) -> None:
+    headers = administrator.headers(case.path)
+    case.call_and_validate(base_url=service.url, headers=headers, session=connection)
 
 
 @api.parametrize()
 @EXAMPLES
-def test_operations_without_a_token(case: Case, service: Service) -> None:
-    case.call_and_validate(base_url=service.url)
+def test_operations_without_a_token(
+    case: Case, service: Service, connection: requests.Session
+) -> None:
+    case.call_and_validate(base_url=service.url, session=connection)
