@@ -45,7 +45,7 @@ def main(results: Path, plot: Path) -> None:
             )
             axis.bar_label(drawn, fmt="{:,.0f}", fontsize=6, rotation=90, padding=2)
         axis.set_title(database)
-        axis.set_ylabel("requests per second")
+        axis.set_ylabel("requests per second (log)")
         axis.set_yscale("log")
         axis.set_ylim(top=axis.get_ylim()[1] * 2)
         middle = 0.4 - width / 2

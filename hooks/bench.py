@@ -74,12 +74,12 @@ def expect_same_answers(servers: Sequence[Server]) -> None:
 
 
 def count_statements(
-    service: Service, module: str, paths: Sequence[str], token: str, database_url: str
+    service: Service, module: str, token: str, database_url: str, run: int
 ) -> dict[str, int]:
-    """How many statements a request of each endpoint takes."""
+    """How many statements each endpoint takes. A run changes what the one before has left."""
     requests = {
         name: [
-            *next(make(0)),
+            *next(make(run)),
             {"Content-Type": "application/json", "Authorization": f"Bearer {token}"},
         ]
         for name, make in ENDPOINTS.items()
@@ -87,7 +87,9 @@ def count_statements(
     done = subprocess.run(
         [service.folder / ".venv" / "bin" / "python", BENCHMARKS / "statements.py", module],
         cwd=service.folder,
-        env=service.environment() | settings(database_url) | {"PYTHONPATH": ":".join(paths)},
+        env=service.environment()
+        | settings(database_url)
+        | {"PYTHONPATH": str(BENCHMARKS / "apps")},
         input=json.dumps(requests),
         check=True,
         capture_output=True,
@@ -152,7 +154,6 @@ def compare(
             )
         }
         plain_of: dict[str, str] = {}
-        statements: dict[str, dict[str, int]] = {}
         for variant in chosen:
             service = services[variant.name]
             servers[variant.name] = stack.enter_context(
@@ -168,16 +169,17 @@ def compare(
         user_id, token = log_in(servers[chosen[0].name].url)
         fill(databases, database_url, user_id, ROWS)
         expect_same_answers([servers[limit], *(servers[variant.name] for variant in chosen)])
-        for variant in chosen:
-            service = services[variant.name]
-            statements[variant.name] = count_statements(
-                service, "app.asgi", [], token, database_url
+        modules = {variant.name: "app.asgi" for variant in chosen} | {
+            plain: plain.removesuffix(f"-{database}").replace("-", "_")
+            for plain in plain_of.values()
+        }
+        environments = {plain_of[variant.name]: services[variant.name] for variant in chosen}
+        statements = {
+            name: count_statements(
+                (services | environments)[name], module, token, database_url, run
             )
-            plain = plain_of[variant.name]
-            apps = [str(BENCHMARKS / "apps")]
-            statements[plain] = count_statements(
-                service, plain.rpartition("-")[0].replace("-", "_"), apps, token, database_url
-            )
+            for run, (name, module) in enumerate(modules.items())
+        }
 
         loads: dict[tuple[str, str], list[Load]] = defaultdict(list)
         for number in range(effort.rounds + 1):

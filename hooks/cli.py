@@ -282,9 +282,9 @@ def failed(message: str) -> typer.Exit:
 
 def comparison(rows: list[Row]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("", "endpoint"):
+    for name in ("", ""):
         table.add_column(name, no_wrap=True)
-    for name in ("req/s", "p50 ms", "p99 ms", "of limit", "of plain", "CPU µs", "MiB", "SQL"):
+    for name in ("req/s", "p50 ms", "p99 ms", "÷ limit", "÷ plain", "CPU µs", "MiB", "SQL"):
         table.add_column(name, justify="right", no_wrap=True)
     for endpoint in ENDPOINTS:
         for row in rows:

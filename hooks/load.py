@@ -172,10 +172,14 @@ class Server:
         return rss / 2**20
 
 
+CAN_PIN = hasattr(os, "sched_getaffinity") and shutil.which("taskset") is not None
+SERVER_CORE = min(os.sched_getaffinity(0)) if CAN_PIN else 0
+
+
 @contextmanager
 def cores() -> Iterator[None]:
     """Leave the first core to the server under test: all else runs on another."""
-    if not hasattr(os, "sched_setaffinity") or not shutil.which("taskset"):
+    if not CAN_PIN:
         yield
         return
     all_cores = os.sched_getaffinity(0)
@@ -191,7 +195,7 @@ def serving(name: str, service: Service, *command: str, **settings: str) -> Iter
     """Run a command of the service's environment, a server with one worker, on the first core."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    pin = ["taskset", "--cpu-list", "0"] if shutil.which("taskset") else []
+    pin = ["taskset", "--cpu-list", str(SERVER_CORE)] if CAN_PIN else []
     program = service.folder / ".venv" / "bin" / command[0]
     with NamedTemporaryFile() as output:
         process = subprocess.Popen(

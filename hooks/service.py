@@ -17,9 +17,10 @@ import psutil
 # `uv run` says where it is, which need not be on the PATH.
 UV = os.environ.get("UV", "uv")
 
-# What a service must not see of the environment of these hooks, beside settings of its own.
+# What a service must not see of the environment of these hooks, beside settings of its own. Some
+# images forbid bytecode: each of its processes would compile all that it imports.
 FOREIGN = re.compile(
-    "VIRTUAL_ENV|UV_PROJECT.*|PYTHON(PATH|HOME|WARNINGS)|PYTEST.*|COV.*|PG.*"
+    "VIRTUAL_ENV|UV_PROJECT.*|PYTHON(PATH|HOME|WARNINGS|DONTWRITEBYTECODE)|PYTEST.*|COV.*|PG.*"
     "|TEST_DATABASE_URL|ADMIN_PASSWORD"
 )
 
