@@ -7,7 +7,6 @@ from uuid import uuid4
 import pytest
 import requests
 import schemathesis
-from coverage import Coverage
 from hypothesis import HealthCheck, settings
 from schemathesis.config import SchemathesisConfig
 
@@ -81,33 +80,20 @@ def connection() -> Iterator[requests.Session]:
         yield connection
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _unmeasured() -> Iterator[None]:
-    """Count no lines: the service is another process, and to think of requests takes longer."""
-    coverage = Coverage.current()
-    if coverage:
-        coverage.stop()
-    yield
-    if coverage:
-        coverage.start()
-
-
 api = schemathesis.openapi.from_dict(openapi(), config=CONFIG)
 Case = schemathesis.Case[Any]
 
 
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize("signed", [True, False], ids=["signed", "unsigned"])
 @api.parametrize()
 @EXAMPLES
 def test_operations(
-    case: Case, service: Service, administrator: Administrator, connection: requests.Session
+    case: Case,
+    service: Service,
+    administrator: Administrator,
+    connection: requests.Session,
+    signed: bool,
 ) -> None:
-    headers = administrator.headers(case.path)
+    headers = administrator.headers(case.path) if signed else {}
     case.call_and_validate(base_url=service.url, headers=headers, session=connection)
-
-
-@api.parametrize()
-@EXAMPLES
-def test_operations_without_a_token(
-    case: Case, service: Service, connection: requests.Session
-) -> None:
-    case.call_and_validate(base_url=service.url, session=connection)
