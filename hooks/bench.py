@@ -141,7 +141,7 @@ def compare(
         for variant in chosen if host in chosen else [host, *chosen]:
             on_step(f"{variant.name}: install")
             services[variant.name] = install(variant, folder / variant.name, template)
-        services[host.name].run("pip", "install", "--quiet", "orjson")
+        services[host.name].run("pip", "install", "--quiet", "--python", ".venv", "orjson")
 
         stack.enter_context(cores())
         databases = stack.enter_context(Databases())

@@ -22,7 +22,7 @@ from hooks.check import Report, check_all
 from hooks.load import BENCHMARKS, ENDPOINTS, BenchError, require_wrk
 from hooks.release import ReleaseError, release
 from hooks.render import render
-from hooks.service import UV, Service
+from hooks.service import UV, CommandError, Service
 from hooks.variants import ROOT, Variant
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
@@ -226,7 +226,7 @@ def bench_variants(
             parts = {
                 group[0].name: break_down(group[0], effort, context.obj, show) for group in groups
             }
-        except BenchError as error:
+        except (BenchError, CommandError) as error:
             raise failed(str(error)) from None
 
     out.print(comparison(rows), growth_table(growths), parts_table(parts))
