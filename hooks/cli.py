@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -120,9 +121,7 @@ def check_variants(
     Each is installed in an environment of its own. Ends with 1 when one fails, and shows what its
     failing command wrote; its folder stays, so that the command can be run again there.
     """
-    known = variants.variants(context.obj)
-    wanted = [find(name, context.obj) for name in names or []]
-    chosen = [variant for variant in known if variant in wanted or not wanted]
+    chosen = find_all(names or [], context.obj)
     reports: list[Report] = []
     tasks: dict[str, TaskID] = {}
     with Progress(
@@ -202,9 +201,7 @@ def bench_variants(
     Each is served by one worker, on a core of its own where that can be said. Any answer that is
     not a 2xx ends it with 1. benchmarks/README.md has the method.
     """
-    known = variants.variants(context.obj)
-    wanted = [find(name, context.obj) for name in names or []]
-    chosen = [variant for variant in known if variant in wanted or not wanted]
+    chosen = find_all(names or [], context.obj)
     effort = QUICK if quick else FULL
     databases = dict.fromkeys(variant.answers["database"] for variant in chosen)
     groups = [
@@ -266,6 +263,12 @@ def find(name: str, template: Path) -> Variant:
     if name not in known:
         fail(f"There is no variant {name}. There are: {', '.join(known)}.")
     return known[name]
+
+
+def find_all(names: Sequence[str], template: Path) -> list[Variant]:
+    """The variants with these names, in their own order; all of them, if none is given."""
+    wanted = [find(name, template) for name in names]
+    return [variant for variant in variants.variants(template) if variant in wanted or not wanted]
 
 
 def fail(message: str) -> NoReturn:
