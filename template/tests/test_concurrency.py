@@ -82,7 +82,7 @@ def test_many_more_clients_than_connections(service: Service, seller: httpx2.Cli
     client = service.client(headers=seller.headers, limits=limits)
 
     with (
-        database.slow(service.database_url, "INSERT ON items", seconds=0.01),
+        database.slow(service.database_url, "INSERT ON items", seconds=0.02),
         ThreadPoolExecutor(clients) as threads,
     ):
         requests = [threads.submit(create_item, client) for _ in range(clients)]

@@ -54,7 +54,7 @@ def test_a_lock_that_is_not_released(impatient: Service, seller: httpx2.Client) 
 def test_a_client_that_hangs_up_keeps_no_connection(service: Service) -> None:
     seller = service.sign_up(f"{uuid4().hex}@example.com")
 
-    with database.slow(service.database_url, "INSERT ON items", seconds=0.1):
+    with database.slow(service.database_url, "INSERT ON items", seconds=0.2):
         for _ in range(2 * POOL_SIZE):
             with pytest.raises(httpx2.ReadTimeout):
                 seller.post("/items", json=LAMP, timeout=0.05)
@@ -68,7 +68,7 @@ def test_more_requests_than_a_process_takes(service: Service, folder: Path) -> N
     ) as limited:
         seller = limited.sign_up(f"{uuid4().hex}@example.com")
         with (
-            database.slow(service.database_url, "INSERT ON items", seconds=0.1),
+            database.slow(service.database_url, "INSERT ON items", seconds=0.2),
             ThreadPoolExecutor(20) as threads,
         ):
             requests = [threads.submit(seller.post, "/items", json=LAMP) for _ in range(20)]
