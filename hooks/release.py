@@ -1,4 +1,4 @@
-"""Releases of the template: which there were, a clone that has them as tags, and the next one."""
+"""The releases of the template, a clone that has them as tags, and the next release."""
 
 import re
 import subprocess
@@ -11,13 +11,12 @@ from packaging.version import InvalidVersion, Version
 
 from hooks.variants import ROOT
 
-# What the files as they are now are called in a clone: Copier takes the highest tag for the last
-# release, and this one is above any that there will be.
+# The tag of the current files in a clone. Copier takes the highest tag: no release is above it.
 NEXT = "9999"
 
 
 class ReleaseError(Exception):
-    """The message is one line that says what to do."""
+    """Says in one line what to do."""
 
 
 def record(template: Path = ROOT) -> Path:
@@ -25,17 +24,18 @@ def record(template: Path = ROOT) -> Path:
 
 
 def releases(template: Path = ROOT) -> dict[str, str]:
-    """Every released version and its commit, the oldest first."""
+    """Return every released version and its commit, oldest first."""
     recorded: dict[str, str] = tomllib.loads(record(template).read_text("utf-8"))
     return {version: recorded[version] for version in sorted(recorded, key=Version)}
 
 
 def clone_with_releases(folder: Path, template: Path = ROOT) -> None:
-    """Clone the template: a tag for each release, and the files as they are now as `NEXT`.
+    """Clone the template, with a tag for each release and the current files as `NEXT`.
 
-    What is not committed is in it as well, and nothing changes in the repository that is cloned.
+    Includes what is not committed, and changes nothing in the repository. Raises ReleaseError when
+    the commit of a release is missing.
     """
-    # Its own tags are left out, since not every clone of the template has them.
+    # Without its own tags, because not every clone of the template has them.
     clone = ("clone", "--quiet", "--no-local", "--no-tags", "--no-checkout")
     git(*clone, str(template), str(folder), cwd=template)
     git("--git-dir", str(folder / ".git"), "--work-tree", ".", "add", "--all", cwd=template)
@@ -54,14 +54,14 @@ def clone_with_releases(folder: Path, template: Path = ROOT) -> None:
 
 
 def release(version: str, template: Path = ROOT) -> None:
-    """Tag the commit that is checked out, and write it down for the next commit.
+    """Tag the current commit and add it to `tests/releases.toml`, or raise ReleaseError.
 
-    A commit cannot hold its own name: the line in `tests/releases.toml` is one commit younger than
-    the release. Until it is committed the tree is not clean, and there is no other release.
+    A commit cannot contain its own id, so that line is one commit younger than the release. Until
+    it is committed, the tree is not clean, and another release is refused.
     """
     refuse_unless_next(version, template)
     if git("status", "--porcelain", cwd=template):
-        raise ReleaseError("There are changes: commit them first, or put them away (git stash -u).")
+        raise ReleaseError("There are changes: commit them first, or stash them (git stash -u).")
     heading = f"## [{version}] - "
     if not re.search(rf"^{re.escape(heading)}\d", changelog(template), re.MULTILINE):
         today = datetime.now(UTC).date()
@@ -69,7 +69,7 @@ def release(version: str, template: Path = ROOT) -> None:
     commit_id = git("rev-parse", "HEAD", cwd=template).strip()
     tests = [sys.executable, "-m", "pytest", "tests/test_updates.py"]
     if subprocess.run(tests, cwd=template, check=False).returncode != 0:
-        raise ReleaseError("An update fails, as shown above: repair it before it is released.")
+        raise ReleaseError("An update fails, as shown above: fix it before the release.")
     git("tag", "--annotate", "--message", f"Release {version}", version, commit_id, cwd=template)
     with record(template).open("a", encoding="utf-8") as lines:
         lines.write(f'"{version}" = "{commit_id}"\n')
@@ -77,9 +77,9 @@ def release(version: str, template: Path = ROOT) -> None:
 
 def refuse_unless_next(version: str, template: Path) -> None:
     number = version_of(version)
-    # Copier offers its users no pre-release; and of all ways to write a number, one is enough.
+    # Copier offers no pre-releases to its users; and one way to write a version is enough.
     if number is None or number.epoch or len(number.release) != 3 or number.base_version != version:
-        raise ReleaseError(f"{version} is not the number of a release: type one such as 0.2.0.")
+        raise ReleaseError(f"{version} is not a release: type a version such as 0.2.0.")
     recorded = releases(template)
     for tag, commit_id in version_tags(template).items():
         if recorded.get(tag) != commit_id:
@@ -88,11 +88,11 @@ def refuse_unless_next(version: str, template: Path) -> None:
             )
     last = list(recorded)[-1]
     if number <= Version(last):
-        raise ReleaseError(f"{last} is released: type a number above it.")
+        raise ReleaseError(f"{last} is released: type a version above it.")
 
 
 def version_tags(template: Path = ROOT) -> dict[str, str]:
-    """The tags that Copier takes for versions, and the commit of each."""
+    """Return the tags that Copier takes for versions, and their commits."""
     return {
         tag: git("rev-parse", f"{tag}^{{commit}}", cwd=template).strip()
         for tag in git("tag", "--list", cwd=template).split()

@@ -1,4 +1,4 @@
-"""Render the template as its files stand now, committed or not."""
+"""Render the template from the files as they are now, committed or not."""
 
 import warnings
 from collections.abc import Mapping
@@ -10,15 +10,15 @@ from copier.errors import DirtyLocalWarning
 
 from hooks.variants import ROOT
 
-# Copier changes the working directory of the process while it works: one rendering at a time.
+# Copier changes the working directory of the process: render one service at a time.
 _one_at_a_time = Lock()
 
 
 def render(answers: Mapping[str, str], folder: Path, template: Path = ROOT) -> None:
-    """Render a service into `folder`; ValueError says which answer is refused, and why.
+    """Render a service into `folder`. Raises ValueError, which says why an answer is refused.
 
-    `HEAD` takes the working tree with all that is not ignored by git, where no reference takes
-    the last release. The template is trusted with no more than it is by a user.
+    `HEAD` includes uncommitted files; without a reference, Copier would take the last release. The
+    template is trusted no more than by a user.
     """
     with _one_at_a_time, warnings.catch_warnings():
         warnings.simplefilter("ignore", DirtyLocalWarning)
@@ -26,9 +26,9 @@ def render(answers: Mapping[str, str], folder: Path, template: Path = ROOT) -> N
             str(template),
             folder,
             data=dict(answers),
-            settings=copier.Settings(),  # none of the person's who runs this
+            settings=copier.Settings(),  # not those of the person who runs this
             vcs_ref="HEAD",
-            exclude=["__pycache__"],  # which git would ignore, were this not a plain folder
+            exclude=["__pycache__"],  # git ignores it, but a template may be a plain folder
             defaults=True,
             quiet=True,
         )

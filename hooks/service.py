@@ -1,4 +1,4 @@
-"""A rendered service, and what its owner would type in its folder."""
+"""A rendered service, and the commands that its owner types in its folder."""
 
 import os
 import re
@@ -14,11 +14,11 @@ from typing import IO
 import httpx
 import psutil
 
-# `uv run` says where it is, which need not be on the PATH.
+# `uv run` sets it; uv need not be on the PATH.
 UV = os.environ.get("UV", "uv")
 
-# What a service must not see of the environment of these hooks, beside settings of its own. Some
-# images forbid bytecode: each of its processes would compile all that it imports.
+# Variables that a service must not inherit, besides its settings. Some images disable bytecode:
+# each of many processes would compile its imports.
 FOREIGN = re.compile(
     "VIRTUAL_ENV|UV_PROJECT.*|PYTHON(PATH|HOME|WARNINGS|DONTWRITEBYTECODE)|PYTEST.*|COV.*|PG.*"
     "|TEST_DATABASE_URL|ADMIN_PASSWORD"
@@ -28,20 +28,20 @@ NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class CommandError(Exception):
-    """The message holds the command, all that it wrote, and how it ended."""
+    """Contains the command, everything that it wrote, and how it ended."""
 
     def __init__(self, command: tuple[str, ...], output: IO[bytes], ending: str) -> None:
         super().__init__(f"$ uv {' '.join(command)}\n{text_of(output).rstrip()}\n[{ending}]")
 
 
 class Service:
-    """The service in a folder. The settings that its commands take are environment variables."""
+    """The service in a folder. Its commands get their settings as environment variables."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
 
     def environment(self, settings: Mapping[str, str] = NONE) -> dict[str, str]:
-        """The caller's environment, without all that could change what the service does."""
+        """Return the caller's environment without anything that could affect the service."""
         example = (self.folder / ".env.example").read_text("utf-8")
         documented = re.findall(r"^[# ]*([A-Z_]+)=", example, re.MULTILINE)
         return {
@@ -51,8 +51,8 @@ class Service:
         } | dict(settings)
 
     def run(self, *command: str, settings: Mapping[str, str] = NONE, timeout: float = 900) -> str:
-        """Run `uv …` to its end and return what it wrote; CommandError when that is a bad end."""
-        # A file, because a pipe stays open as long as any server that the command left behind.
+        """Run `uv …` and return its output. Raises CommandError unless it exits with 0 in time."""
+        # A file: a pipe would stay open as long as a server that the command leaves running.
         with TemporaryFile() as output:
             process = self._start(command, output, settings)
             try:
@@ -72,7 +72,7 @@ class Service:
         settings: Mapping[str, str] = NONE,
         timeout: float = 60,
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """Run `uv …`, a server, while the block runs, which begins once the server is ready."""
+        """Run a server, `uv …`, during the block. Raises CommandError unless it becomes ready."""
         with TemporaryFile() as output:
             process = self._start(command, output, settings, new_group=True)
             try:
@@ -87,13 +87,13 @@ class Service:
                     yield process
                 except Exception as error:
                     last = text_of(output).splitlines()[-50:]
-                    error.add_note("\n".join(["The last that the server wrote:", *last]))
+                    error.add_note("\n".join(["The last lines of the server:", *last]))
                     raise
             finally:
                 end(process)
 
     def processes(self) -> list[psutil.Process]:
-        """All that runs in the service's folder."""
+        """Return all processes whose working directory is in the service's folder."""
         return [
             process
             for process in psutil.process_iter(["cwd"])
@@ -115,8 +115,8 @@ class Service:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            # A terminal's Ctrl-C goes to a whole group: to these hooks and the commands they wait
-            # for. A server is given a group of its own, which can be interrupted without us.
+            # Ctrl-C interrupts the whole process group. A server gets a group of its own, which can
+            # be interrupted without these hooks.
             start_new_session=new_group,
         )
 
@@ -129,7 +129,7 @@ def is_ready(base_url: str) -> bool:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process to end; when it does not, end it and all that it started."""
+    """Terminate a process; if it goes on, kill it and its children."""
     if process.poll() is not None:
         return
     family = psutil.Process(process.pid).children(recursive=True)

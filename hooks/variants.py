@@ -1,4 +1,4 @@
-"""The variants of the template: every combination of the choices that copier.yml offers."""
+"""The variants of the template: every combination of the choices in copier.yml."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Variant:
-    """One combination of choices, and the name it goes by: its values joined by hyphens."""
+    """One combination of choices, named after its values."""
 
     answers: Mapping[str, str]
 
@@ -24,7 +24,7 @@ class Variant:
 
 
 def questions(template: Path = ROOT) -> dict[str, dict[str, Any]]:
-    """What Copier asks. Derived answers (`when: false`) and settings (`_…`) are not questions."""
+    """Return the questions, without derived answers (`when: false`) and settings (`_…`)."""
     document: dict[str, Any] = yaml.safe_load((template / "copier.yml").read_text("utf-8"))
     return {
         name: question
@@ -34,9 +34,9 @@ def questions(template: Path = ROOT) -> dict[str, dict[str, Any]]:
 
 
 def axes(template: Path = ROOT) -> dict[str, list[str]]:
-    """The questions whose answer is a choice, each with its values; the default comes first."""
+    """Return the questions that have choices, each with its values, default first."""
     return {
-        # Choices are values, or labels with a value each.
+        # Choices are a list of values, or a mapping of labels to values.
         name: list(choices.values() if isinstance(choices, dict) else choices)
         for name, question in questions(template).items()
         if (choices := question.get("choices"))
@@ -51,7 +51,7 @@ def variants(template: Path = ROOT) -> list[Variant]:
 
 
 def matrix(template: Path = ROOT) -> dict[str, list[dict[str, str]]]:
-    """The variants as GitHub's `strategy.matrix` takes them."""
+    """Return the variants in the form of GitHub's `strategy.matrix`."""
     return {
         "include": [
             {"variant": variant.name, "answers": json.dumps(variant.answers)}

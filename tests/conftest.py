@@ -1,4 +1,4 @@
-"""What the tests share: a template that is a clean clone, and variants that are installed."""
+"""Fixtures: copies of the template, projects made from it, and installed variants."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ from tests.projects import Projects
 pytest.register_assert_rewrite("tests.api")
 
 GIT = {
-    # No setting of the person who runs the tests, who may sign commits or name branches otherwise.
+    # Not those of the person who runs the tests, who may sign commits or name branches differently.
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
     "GIT_AUTHOR_NAME": "Ada",
@@ -30,7 +30,7 @@ GIT = {
 
 
 class Shell:
-    """Commands as a user types them, without the user's own settings of git and Copier."""
+    """Runs commands as a user types them, but without the user's settings of git and Copier."""
 
     def __init__(self, settings: Path) -> None:
         self.environment = os.environ | GIT | {"COPIER_SETTINGS_PATH": str(settings)}
@@ -58,13 +58,13 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 @pytest.fixture
 def template(shell: Shell, tmp_path: Path) -> Path:
-    """This template as it stands, in a folder without history, to be broken or released."""
+    """Copy this template as it is into a folder without history, to be broken or released."""
     folder = tmp_path / "template-copy"
     listed = shell.git(
         "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT
     ).split("\0")
     for name in filter(None, listed):
-        if (ROOT / name).is_file():  # and not deleted since the last commit
+        if (ROOT / name).is_file():  # not deleted since the last commit
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     return folder
@@ -85,7 +85,7 @@ def release(shell: Shell, template: Path) -> Callable[[str], None]:
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """One folder for this run of pytest, whichever of its workers asks."""
+    """Return one folder for all workers of this run of pytest."""
     own = tmp_path_factory.getbasetemp()
     return own if worker_id == "master" else own.parent
 
@@ -110,8 +110,8 @@ def databases() -> Iterator[Databases]:
 )
 def report(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Report]:
     variant: Variant = request.param
-    # Not under pytest's temporary folder, which the service's own run of pytest closes to others;
-    # Postgres, when root starts it, runs as another user.
+    # Not in pytest's temporary folder: the service's own run of pytest makes that private, and
+    # Postgres runs as another user when root starts it.
     folder = Path(mkdtemp(prefix=f"{variant.name}-"))
     yield check(variant, folder, databases)
     shutil.rmtree(folder)
@@ -124,12 +124,14 @@ def service(report: Report) -> Service:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "only(*names): a test of `report` for these variants alone")
+    config.addinivalue_line(
+        "markers", "only(*names): run a test of `report` for these variants only"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # A test could have a shorter list of variants as its own parameters; but pytest puts together
-    # what shares a report by the places in the lists.
+    # Not by parameters of the test: pytest groups tests that share a report by their index in the
+    # list of parameters.
     config.hook.pytest_deselected(items=[item for item in items if not is_wanted(item)])
     items[:] = [item for item in items if is_wanted(item)]
 

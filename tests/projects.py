@@ -1,6 +1,7 @@
-"""Projects that were made from a release, and what `copier update` makes of them."""
+"""Projects made from a release, and what `copier update` makes of them."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,22 +19,23 @@ import yaml
 from plumbum import local
 
 from hooks.release import clone_with_releases
+from hooks.variants import ROOT
 
 if TYPE_CHECKING:
     from tests.conftest import Shell
 
 NONE: Mapping[str, str] = MappingProxyType({})
 
-# The kind and the mode of a path, and what is in it when it is a file.
+# The mode of a path, which includes its kind, and its content if it is a file.
 Entry = tuple[int, bytes]
 Tree = dict[str, Entry]
 
 
 class Projects:
-    """A template with its releases, and what is made from it; all workers share the folder.
+    """A template with its releases, and projects made from it, in a folder that workers share.
 
-    Copier runs in this process, which saves most of a second each time. It takes the template and
-    the environment as they are given here, and none of the settings of the person who runs this.
+    Copier runs in this process, which saves most of a second each time, without the settings of the
+    person who runs the tests.
     """
 
     def __init__(self, folder: Path, shell: "Shell", template: Path | None = None) -> None:
@@ -43,7 +45,7 @@ class Projects:
         self.template = template or built_once(folder / "template", clone_with_releases)
 
     def copy(self, version: str, answers: Mapping[str, str] = NONE) -> Path:
-        """What `copier copy` makes, to be looked at and not to be changed: it is made only once."""
+        """Return what `copier copy` makes. It is made once: do not change it."""
 
         def build(folder: Path) -> None:
             with local.env(**self.shell.environment):
@@ -61,7 +63,7 @@ class Projects:
         return built_once(self.folder / sha256(key.encode()).hexdigest()[:16], build)
 
     def start(self, folder: Path, version: str, answers: Mapping[str, str] = NONE) -> Path:
-        """A project as its owner has it: the copy, committed."""
+        """Start a project as its owner does: copy and commit."""
         copytree(self.copy(version, answers), folder)
         self.shell.git("init", "--quiet", cwd=folder)
         self.commit(folder)
@@ -71,24 +73,27 @@ class Projects:
         self.shell.git("add", "--all", cwd=project)
         self.shell.git("commit", "--quiet", "--message", "Mine", cwd=project)
 
-    def update(self, project: Path, answers: Mapping[str, str] = NONE) -> None:
-        """`copier update --defaults --data …`, to the newest version; fails when it conflicts."""
+    def update(
+        self, project: Path, answers: Mapping[str, str] = NONE, version: str | None = None
+    ) -> None:
+        """Run `copier update --defaults --data …`; fail on a conflict. None is the newest."""
         with local.env(**self.shell.environment):
             copier.run_update(
                 project,
                 data=dict(answers),
+                vcs_ref=version,
                 settings=copier.Settings(),
                 defaults=True,
                 overwrite=True,
                 quiet=True,
             )
-        # Copier ends well nevertheless; git knows.
+        # Copier exits with 0 even then.
         if self.shell.git("ls-files", "--unmerged", cwd=project):
             conflicts = self.shell.git("diff", "--diff-filter=U", cwd=project)
             pytest.fail(f"conflicts:\n{conflicts}", pytrace=False)
 
     def questionnaire(self, version: str) -> Path:
-        """A folder with the version's copier.yml and nothing else."""
+        """Return a folder with nothing but the version's copier.yml."""
 
         def build(folder: Path) -> None:
             folder.mkdir()
@@ -99,7 +104,7 @@ class Projects:
 
 
 def built_once(folder: Path, build: Callable[[Path], None]) -> Path:
-    """Build a folder unless another worker has; two at once both build, and the first is kept."""
+    """Build a folder unless a worker has. If two build it at once, the first one is kept."""
     if not folder.exists():
         with TemporaryDirectory(dir=folder.parent) as own:
             build(Path(own, "built"))
@@ -109,13 +114,19 @@ def built_once(folder: Path, build: Callable[[Path], None]) -> Path:
 
 
 def recorded(project: Path) -> dict[str, str]:
-    """The answers that the project's answers file holds."""
+    """Return the answers in the project's answers file."""
     answers = yaml.safe_load((project / ".copier-answers.yml").read_text("utf-8"))
     return {name: value for name, value in answers.items() if not name.startswith("_")}
 
 
+def skipped() -> list[str]:
+    """Return the paths that no update touches where they exist."""
+    settings = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
+    return [pattern.removeprefix("/") for pattern in settings["_skip_if_exists"]]
+
+
 def tree(folder: Path) -> Tree:
-    """Every file and folder but git's own."""
+    """Return all files and folders except those of git."""
     return {
         path.relative_to(folder).as_posix(): (
             path.lstat().st_mode,
@@ -126,46 +137,59 @@ def tree(folder: Path) -> Tree:
     }
 
 
-def expect_same(project: Path, copy: Path) -> None:
-    """Fail, with what differs, unless both have the same paths, modes and bytes.
+def expect_updated(project: Path, started: Path, copy: Path) -> None:
+    """Fail with a diff unless the project has exactly the paths, modes and bytes of the copy.
 
-    Nothing else may be there: no file or folder of another variant, no `*.rej` and no `*.orig`.
+    So there is no file of another variant, no `*.rej` and no `*.orig`. Files that updates skip must
+    be as the project started with them.
     """
-    expect_tree(tree(project), tree(copy))
+    then = tree(started)
+    expect_tree(
+        tree(project), tree(copy) | {path: then[path] for path in skipped() if path in then}
+    )
 
 
 def expect_merged(updated: Tree, before: Tree, old: Tree, new: Tree) -> None:
-    """Fail, with what differs, unless an update has kept what its owner did and taken all else.
+    """Fail with a diff unless an update kept the owner's changes and took everything else.
 
-    The project came from the release that is `old`. Nothing else may be there, as above, and
-    nothing new in a folder that the owner has deleted.
+    The project came from the release `old`. As above, there may be nothing else, and nothing new in
+    a folder that the owner has deleted.
     """
     deleted = old.keys() - before.keys()
     merged = {
         path: merge(before.get(path), old.get(path), new.get(path))
         for path in before.keys() | old.keys() | new.keys()
         if deleted.isdisjoint(folder.as_posix() for folder in PurePosixPath(path).parents)
-    }
+    } | {path: before.get(path, new[path]) for path in skipped() if path in new}
+    conflicts = [
+        f"{path}:\n{lines}" for path, entry in merged.items() if (lines := conflict(entry))
+    ]
+    assert not conflicts, "\n".join(conflicts)
     expect_tree(updated, {path: entry for path, entry in merged.items() if entry})
 
 
 def merge(mine: Entry | None, old: Entry | None, new: Entry | None) -> Entry | None:
-    """What the newest release should make of a path; None where there should be nothing."""
+    """Return what an update should make of a path; None if it should not exist."""
     if mine == old:
         return new
     if mine is None or old is None or new is None or new == old:
         return mine
-    # Git goes by the three files; Copier has a patch of its own, for which a line may do that looks
-    # like the right one.
+    # Git merges the three files. Copier applies a patch, which may fit at a line that only looks
+    # right.
     with TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in ("mine", "old", "new")]
         for file, (_mode, content) in zip(files, (mine, old, new), strict=True):
             file.write_bytes(content)
-        # A bad end is a conflict.
         done = subprocess.run(
-            ["git", "merge-file", "--stdout", *files], capture_output=True, check=True
+            ["git", "merge-file", "--stdout", *files], capture_output=True, check=False
         )
         return mine[0], done.stdout
+
+
+def conflict(merged: Entry | None) -> str:
+    """Return the conflicts in a merged file."""
+    text = merged[1].decode(errors="replace") if merged else ""
+    return "".join(re.findall(r"^<<<<<<< .*?^>>>>>>> .*?\n", text, re.DOTALL | re.MULTILINE))
 
 
 def expect_tree(found: Tree, wanted: Tree) -> None:
@@ -187,5 +211,5 @@ def expect_tree(found: Tree, wanted: Tree) -> None:
 
 def lines(entry: Entry) -> list[str]:
     _mode, content = entry
-    # With the ends of the lines, which are part of what is compared.
+    # Keep line ends: they are compared, too.
     return [repr(line)[1:-1] for line in content.decode(errors="backslashreplace").splitlines(True)]

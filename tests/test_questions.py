@@ -1,4 +1,4 @@
-"""What Copier asks: defaults, validators, and what is recorded of the answers."""
+"""Questions: defaults, validators, and which answers are recorded."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -62,10 +62,10 @@ def test_defaults(copie: Copie) -> None:
 
 
 @pytest.mark.parametrize("name", questions())
-def test_a_question_helps_and_has_a_default(name: str) -> None:
+def test_every_question_has_a_help_text_and_a_default(name: str) -> None:
     question = questions()[name]
     assert question["help"].strip()
-    # Without one, `copier update --defaults` fails in every project that was made before.
+    # Without a default, `copier update --defaults` fails in every older project.
     assert "default" in question
 
 
@@ -76,8 +76,16 @@ def test_a_question_helps_and_has_a_default(name: str) -> None:
         ("  The Shop: 2nd Edition! ".strip(), "the-shop-2nd-edition"),
         ("snake_case and camelCase", "snake-case-and-camelcase"),
         ("🚀 Rocket 🚀", "rocket"),
-        ("Café", "caf"),
+        ("Café", "cafe"),
+        ("Cafe\u0301", "cafe"),  # the accent is a character of its own
+        ("Bücher", "bucher"),
+        ("Straße", "strasse"),
+        ("Œuvre & Łódź", "oeuvre-lodz"),
+        ("İstanbul Yal\u0131", "istanbul-yali"),
+        ("Tiếng Việt", "tieng-viet"),
         ("日本", "my-service"),
+        ("Ελληνικά", "my-service"),
+        ("ß" * 60, "s" * 60),
         ('"; DROP TABLE', "drop-table"),
         ("x" * 60, "x" * 60),
     ],
@@ -89,7 +97,7 @@ def test_the_slug_is_made_from_the_name(copie: Copie, name: str, slug: str) -> N
 
 
 @pytest.mark.parametrize(("name", "value"), REFUSED)
-def test_a_bad_answer_is_refused_in_one_line(
+def test_bad_answers_are_refused_in_one_line(
     shell: Shell, tmp_path: Path, name: str, value: str
 ) -> None:
     copy = ("copy", "--defaults", "--vcs-ref", "HEAD", "--data", f"{name}={value}")
@@ -105,7 +113,7 @@ def test_a_bad_answer_is_refused_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_validator_and_every_choice_is_tried() -> None:
+def test_every_validator_and_every_choice_has_a_refused_answer() -> None:
     limited = {
         name
         for name, question in questions().items()
@@ -115,17 +123,17 @@ def test_every_validator_and_every_choice_is_tried() -> None:
 
 
 @pytest.mark.parametrize("name", questions())
-def test_an_answer_changes_what_is_rendered(tmp_path: Path, name: str) -> None:
+def test_every_answer_changes_what_is_rendered(tmp_path: Path, name: str) -> None:
     samples = {"author_email": "ada@example.com", "project_slug": "other-name"}
     other = axes()[name][1] if name in axes() else samples.get(name, "Something Else")
-    # The slug follows the name; hold it, to see the name alone.
+    # Fix the slug, which would follow the name.
     render({"project_slug": "my-service"}, tmp_path / "before")
     render({"project_slug": "my-service", name: other}, tmp_path / "after")
     assert content(tmp_path / "before") != content(tmp_path / "after")
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Every file but the record of the answers."""
+    """Return all files except the answers file."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
@@ -140,8 +148,8 @@ def test_derived_answers_are_not_recorded(copie: Copie) -> None:
     assert recorded.keys() == questions().keys() | {"_src_path", "_commit"}
 
 
-def test_nothing_in_the_template_asks_for_trust() -> None:
-    # One release with any of them, and every later update of its projects needs `--trust`.
+def test_the_template_needs_no_trust() -> None:
+    # After one release with any of them, every update of its projects needs `--trust`.
     settings = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
     assert settings.keys().isdisjoint({"_tasks", "_migrations", "_jinja_extensions"})
     assert "_external_data" not in settings
@@ -165,7 +173,7 @@ def test_copy_and_update_need_no_trust(
 
     assert done.returncode == 0, done.stderr
     assert (service / "app" / "__init__.py").read_bytes() == changed.read_bytes()
-    # Copier ends with 0 for a conflict, too: git knows.
+    # Copier exits with 0 even when there are conflicts.
     assert shell.git("ls-files", "--unmerged", cwd=service) == ""
     assert list(service.rglob("*.rej")) == []
     assert shell.git("diff", "--name-only", "HEAD", cwd=service).split() == [

@@ -1,5 +1,6 @@
-"""`copier update`, as its user types it: what it refuses, and how the rest is taken back."""
+"""`copier update` as a user types it: what it refuses, and how to take an update back."""
 
+import re
 from pathlib import Path
 from shutil import rmtree
 
@@ -9,11 +10,11 @@ import yaml
 from hooks.release import NEXT
 from hooks.variants import ROOT
 from tests.conftest import Shell
-from tests.projects import Projects, Tree, expect_tree, recorded, tree
+from tests.projects import Projects, Tree, expect_tree, recorded, skipped, tree
 from tests.test_updates import FIRST
 
 ANSWERS = ".copier-answers.yml"
-SYNC = {"concurrency": "sync"}  # which is not the default
+SYNC = {"concurrency": "sync"}  # not the default
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def edit(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new), "utf-8")
 
 
-# A clear line, and an untouched project ---------------------------------------------------
+# Refused in one line, without a change ----------------------------------------------------
 
 
 def state(project: Path, shell: Shell) -> tuple[Tree, str]:
@@ -42,17 +43,17 @@ def expect_refused(project: Path, shell: Shell, why: str) -> None:
     assert state(project, shell) == before
 
 
-def test_uncommitted_work(project: Path, shell: Shell) -> None:
+def test_uncommitted_changes_are_refused(project: Path, shell: Shell) -> None:
     (project / "notes.txt").write_text("Mine\n")
     expect_refused(project, shell, "Please commit or stash your local changes and retry.")
 
 
-def test_no_git(project: Path, shell: Shell) -> None:
+def test_a_project_without_git_is_refused(project: Path, shell: Shell) -> None:
     rmtree(project / ".git")
     expect_refused(project, shell, "Updating is only supported in git-tracked subprojects.")
 
 
-# What was in the answers file, what somebody has made of it, and what Copier says of that.
+# A line of the answers file, what somebody made of it, and Copier's message.
 NONSENSE = {
     "no choice": (
         "concurrency: sync",
@@ -64,7 +65,7 @@ NONSENSE = {
         "project_name: ''",
         "Validation error for question 'project_name': Type 1 to 60 printable characters",
     ),
-    # After a traceback.
+    # At the end of a traceback.
     "no YAML": ("database: postgres", "database: [", f'{ANSWERS}", line '),
     "no version": (
         f"_commit: {FIRST}\n",
@@ -76,7 +77,7 @@ NONSENSE = {
 
 
 @pytest.mark.parametrize("nonsense", NONSENSE)
-def test_an_answers_file_edited_into_nonsense(
+def test_nonsense_in_the_answers_file_is_refused(
     projects: Projects, project: Path, shell: Shell, nonsense: str
 ) -> None:
     old, new, why = NONSENSE[nonsense]
@@ -85,11 +86,42 @@ def test_an_answers_file_edited_into_nonsense(
     expect_refused(project, shell, why)
 
 
-# What is not refused can be undone --------------------------------------------------------
+# The commands of the README are accepted ---------------------------------------------------
+
+
+def commands(text: str, beginning: str) -> list[str]:
+    """Return the commands of a README with this beginning, without comments."""
+    found = re.findall(rf"{beginning}[^#&\n]*", text)
+    assert found
+    return [command.strip() for command in found]
+
+
+@pytest.mark.parametrize("tagged", [True, False], ids=["tags", "no tags"])
+def test_a_service_of_the_first_command_can_be_updated(
+    projects: Projects, shell: Shell, tmp_path: Path, tagged: bool
+) -> None:
+    checkout, service = tmp_path / "checkout", tmp_path / "my-service"
+    shell.git("clone", "--quiet", str(projects.template), str(checkout), cwd=tmp_path)
+    if not tagged:  # not every clone has the tags
+        shell.git("tag", "--delete", *shell.git("tag", cwd=checkout).split(), cwd=checkout)
+    readme = (ROOT / "README.md").read_text("utf-8")
+    copy, update = commands(readme, "uvx copier copy")[0], commands(readme, "uvx copier update")[0]
+    copy = copy.replace('"$PWD"', str(checkout))
+    for folder, command in ((checkout, copy), (service, update)):
+        if command is update:
+            shell.git("init", "--quiet", cwd=service)
+            projects.commit(service)
+        # A commit after the last release, as on most days.
+        shell.git("commit", "--allow-empty", "--quiet", "--message", "Newer", cwd=checkout)
+        done = shell.copier(*command.split()[2:], cwd=folder)
+        assert done.returncode == 0, done.stderr
+
+
+# An update can be undone -------------------------------------------------------------------
 
 
 def update_well(project: Path, shell: Shell) -> str:
-    """Update, and return the command that takes it back, which comes last of all that is said."""
+    """Update, and return the last line of the message: the command that takes the update back."""
     update = shell.copier("update", "--defaults", cwd=project)
     assert update.returncode == 0
     settings = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
@@ -102,10 +134,10 @@ def undo(project: Path, shell: Shell, command: str) -> None:
     assert shell("sh", "-c", command, cwd=project).returncode == 0
 
 
-def test_an_answer_that_is_taken_out_becomes_the_default(
+def test_a_removed_answer_becomes_the_default(
     projects: Projects, project: Path, shell: Shell
 ) -> None:
-    """The answer, not the code: all that differs for the answer is taken for the owner's work."""
+    """The answer, not the code: Copier takes the code of the old answer for the owner's changes."""
     edit(project / ANSWERS, "concurrency: sync\n", "")
     projects.commit(project)
     before = tree(project)
@@ -117,13 +149,10 @@ def test_an_answer_that_is_taken_out_becomes_the_default(
     expect_tree(tree(project), before)
 
 
-def test_a_conflict_is_in_the_one_file_concerned(
-    projects: Projects, project: Path, shell: Shell
-) -> None:
-    concerned, imports = "app/users/routes.py", "from fastapi import "
-    mine = imports + "APIRouter, Query\n"
-    # A release has changed this line since.
-    edit(project / concerned, imports + "APIRouter, Form, Query\n", mine)
+def test_a_conflict_is_in_one_file(projects: Projects, project: Path, shell: Shell) -> None:
+    concerned, mine = "app/users/routes.py", "from fastapi import APIRouter, Query\n"
+    # A later release changed this line.
+    edit(project / concerned, "from fastapi import APIRouter, Form, Query\n", mine)
     projects.commit(project)
     before = tree(project)
 
@@ -131,12 +160,19 @@ def test_a_conflict_is_in_the_one_file_concerned(
     unmerged = shell.git("diff", "--name-only", "--diff-filter=U", cwd=project)
     assert unmerged.splitlines() == [concerned]
     wanted = tree(projects.copy(NEXT, SYNC))
-    mode, content = wanted[concerned]
-    text = content.decode()
-    (theirs,) = [line for line in text.splitlines(keepends=True) if line.startswith(imports)]
-    both = f"<<<<<<< before updating\n{mine}=======\n{theirs}>>>>>>> after updating\n"
-    wanted[concerned] = mode, text.replace(theirs, both).encode()
-    expect_tree(tree(project), wanted)
+    wanted |= {path: before[path] for path in skipped() if path in before}
+    expect_tree(with_theirs(tree(project), concerned, mine), wanted)
 
     undo(project, shell, command)
     expect_tree(tree(project), before)
+
+
+def with_theirs(found: Tree, path: str, mine: str) -> Tree:
+    """Resolve the one conflict of a file, which must contain `mine`, in favour of the release."""
+    mode, content = found[path]
+    text = content.decode()
+    (conflict,) = re.finditer(
+        "<<<<<<< before updating\n(.*?)=======\n(.*?)>>>>>>> after updating\n", text, re.DOTALL
+    )
+    assert mine in conflict[1]
+    return found | {path: (mode, text.replace(conflict[0], conflict[2]).encode())}

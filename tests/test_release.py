@@ -1,4 +1,4 @@
-"""`hooks release`, and the clone with all releases that the tests of updates are made on."""
+"""`hooks release`, and the clone with all releases that the tests of updates use."""
 
 import re
 import subprocess
@@ -23,7 +23,7 @@ from tests.conftest import Shell
 
 @pytest.fixture
 def repository(template: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The template with a release and, after it, all that 0.2.0 needs; updates that are quick."""
+    """Return a copy of the template that is ready for 0.2.0, with quick tests of updates."""
     for name, value in shell.environment.items():
         monkeypatch.setenv(name, value)
     shell.git("init", "--quiet", cwd=template)
@@ -45,7 +45,7 @@ def hooks_release(version: str, repository: Path) -> Result:
     return CliRunner().invoke(app, ["--template", str(repository), "release", version])
 
 
-def test_a_release_is_tagged_and_written_down(repository: Path, shell: Shell) -> None:
+def test_a_release_is_tagged_and_recorded(repository: Path, shell: Shell) -> None:
     head = shell.git("rev-parse", "HEAD", cwd=repository).strip()
     done = hooks_release("0.2.0", repository)
     assert done.exit_code == 0, done.output
@@ -53,11 +53,11 @@ def test_a_release_is_tagged_and_written_down(repository: Path, shell: Shell) ->
     assert shell.git("rev-parse", "0.2.0^{commit}", cwd=repository).strip() == head
     assert releases(repository)["0.2.0"] == head
     assert shell.git("status", "--porcelain", cwd=repository) == " M tests/releases.toml\n"
-    # What it says to do is enough for the next one.
+    # Following its advice is enough for the next release.
     assert hooks_release("0.3.0", repository).output.startswith("There are changes: ")
     commit(repository, shell)
     assert (
-        hooks_release("0.2.0", repository).output == "0.2.0 is released: type a number above it.\n"
+        hooks_release("0.2.0", repository).output == "0.2.0 is released: type a version above it.\n"
     )
     assert hooks_release("0.3.0", repository).output.startswith("CHANGELOG.md has no 0.3.0: ")
 
@@ -65,30 +65,30 @@ def test_a_release_is_tagged_and_written_down(repository: Path, shell: Shell) ->
 @pytest.mark.parametrize(
     "version", ["v0.2.0", "0.2", "0.2.0rc1", "0.2.0.post1", "1!0.2.0", "0.02.0", "next"]
 )
-def test_a_release_has_a_plain_number(repository: Path, version: str) -> None:
-    refuse(repository, version, "is not the number of a release: type one such as 0.2.0.")
+def test_versions_that_are_not_plain_are_refused(repository: Path, version: str) -> None:
+    refuse(repository, version, "is not a release: type a version such as 0.2.0.")
 
 
 @pytest.mark.parametrize("version", ["0.1.0", "0.0.9"])
-def test_a_release_is_above_the_last(repository: Path, version: str) -> None:
-    refuse(repository, version, "0.1.0 is released: type a number above it.")
+def test_a_version_that_is_not_above_the_last_is_refused(repository: Path, version: str) -> None:
+    refuse(repository, version, "0.1.0 is released: type a version above it.")
 
 
-def test_a_release_is_committed(repository: Path) -> None:
+def test_uncommitted_changes_are_refused(repository: Path) -> None:
     (repository / "template" / "NEW.md").write_text("New.\n")
     refuse(repository, "0.2.0", "There are changes: commit them first")
 
 
-def test_a_release_is_in_the_changelog(repository: Path) -> None:
+def test_a_version_that_changelog_lacks_is_refused(repository: Path) -> None:
     refuse(repository, "0.2.1", "give it a heading, ## [0.2.1] - 2")
 
 
-def test_every_other_release_is_written_down(repository: Path, shell: Shell) -> None:
+def test_an_unrecorded_tag_is_refused(repository: Path, shell: Shell) -> None:
     shell.git("tag", "0.1.1", cwd=repository)
     refuse(repository, "0.2.0", 'add the line "0.1.1" = "')
 
 
-def test_a_release_has_proven_updates(repository: Path, shell: Shell) -> None:
+def test_failing_updates_are_refused(repository: Path, shell: Shell) -> None:
     (repository / "tests" / "test_updates.py").write_text("def test_updates(): assert 0\n")
     commit(repository, shell)
     refuse(repository, "0.2.0", "An update fails, as shown above: ")
@@ -106,28 +106,28 @@ def refuse(repository: Path, version: str, message: str) -> None:
     assert state() == before
 
 
-# What is written down of this template ------------------------------------------------------
+# The releases of this template ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("version", "commit_id"), releases().items())
-def test_a_release_is_part_of_history_and_in_the_changelog(version: str, commit_id: str) -> None:
+def test_releases_are_in_the_history_and_in_the_changelog(version: str, commit_id: str) -> None:
     assert re.fullmatch("[0-9a-f]{40}", commit_id)
     ancestor = ["git", "merge-base", "--is-ancestor", commit_id, "HEAD"]
     assert subprocess.run(ancestor, cwd=ROOT, check=False).returncode == 0
     assert f"\n## [{version}] - " in changelog()
 
 
-def test_every_tag_is_written_down() -> None:
+def test_every_tag_is_recorded() -> None:
     assert version_tags().items() - releases().items() == set()
 
 
 # The clone ------------------------------------------------------------------------------------
 
 
-def test_a_clone_has_all_releases_and_what_is_not_committed(
+def test_a_clone_has_all_releases_and_uncommitted_files(
     repository: Path, shell: Shell, tmp_path: Path
 ) -> None:
-    shell.git("tag", "8.0.0", cwd=repository)  # not written down: no release
+    shell.git("tag", "8.0.0", cwd=repository)  # not recorded: not a release
     (repository / "template" / "NEW.md").write_text("New.\n")
     (repository / "README.md").write_text("Changed.\n")
     (repository / "LICENSE").unlink()
@@ -158,9 +158,7 @@ def test_a_clone_has_all_releases_and_what_is_not_committed(
     assert (clone / "README.md").read_text() == "Changed.\n"
 
 
-def test_a_clone_without_history_says_what_to_do(
-    repository: Path, shell: Shell, tmp_path: Path
-) -> None:
+def test_a_shallow_clone_says_what_to_do(repository: Path, shell: Shell, tmp_path: Path) -> None:
     shell.git("clone", "--quiet", "--depth=1", repository.as_uri(), "shallow", cwd=tmp_path)
     with pytest.raises(
         ReleaseError, match=r"^The commit of 0\.1\.0, .* \(git fetch --unshallow\)\.$"

@@ -16,8 +16,10 @@ from hooks.render import render
 from hooks.variants import ROOT, Variant, questions, variants
 
 TEMPLATE = ROOT / "template"
-# `${{` is GitHub's, and `{{` before anything but a name is Python's.
-JINJA = re.compile(r"(?<!\$)\{\{-? *\w|\{%|\{#")
+# The folders that are rendered: `template/` file by file, `databases/` by what includes it.
+RENDERED = ("template", "databases")
+# `${{` belongs to GitHub, and `{{` before anything but a name to Python.
+JINJA = re.compile(r"(?<!\$)\{\{-? *['\w]|\{%|\{#")
 UNPORTABLE = re.compile(r'["<>:|?*\\]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.IGNORECASE)
 
 
@@ -56,7 +58,7 @@ def ruff(*arguments: str, folder: Path) -> None:
 
 
 def parse_all(folder: Path) -> None:
-    """Read every file of a known format as the tools will."""
+    """Parse every file whose format is known."""
     for path, text in text_files(folder):
         match path.suffix:
             case ".py":
@@ -67,11 +69,11 @@ def parse_all(folder: Path) -> None:
                 tomllib.loads(text)
 
 
-def test_formatted(rendered: Path) -> None:
+def test_rendered_code_is_formatted(rendered: Path) -> None:
     ruff("format", "--check", folder=rendered)
 
 
-def test_linted(rendered: Path) -> None:
+def test_rendered_code_is_linted(rendered: Path) -> None:
     ruff("check", folder=rendered)
 
 
@@ -79,7 +81,7 @@ def test_every_file_parses(rendered: Path) -> None:
     parse_all(rendered)
 
 
-def test_no_trace_of_jinja(rendered: Path) -> None:
+def test_no_jinja_is_left(rendered: Path) -> None:
     traces = [
         f"{path.relative_to(rendered)}:{number}: {line}"
         for path, text in text_files(rendered)
@@ -89,7 +91,28 @@ def test_no_trace_of_jinja(rendered: Path) -> None:
     assert traces == []
 
 
-def test_nothing_is_empty(rendered: Path) -> None:
+def test_no_parentheses_are_redundant(rendered: Path) -> None:
+    """Ruff allows those that `({{ await_ }}client.get("/")).status_code` leaves without `await`."""
+    redundant = [
+        f"{path.relative_to(rendered)}:{node.lineno}: {ast.unparse(node)}"
+        for path, text in text_files(rendered)
+        if path.suffix == ".py"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Attribute | ast.Subscript)
+        if isinstance(node.value, ast.Call | ast.Attribute | ast.Subscript | ast.Name)
+        if text_after(node.value, text).lstrip().startswith(")")
+    ]
+    assert redundant == []
+
+
+def text_after(node: ast.expr, text: str) -> str:
+    """Return the rest of the line on which an expression ends."""
+    assert node.end_lineno
+    line = text.splitlines()[node.end_lineno - 1]
+    return line.encode()[node.end_col_offset :].decode()
+
+
+def test_no_file_or_folder_is_empty(rendered: Path) -> None:
     empty = [
         path
         for path in rendered.rglob("*")
@@ -98,49 +121,83 @@ def test_nothing_is_empty(rendered: Path) -> None:
     assert empty == []
 
 
-def test_no_scars_of_blank_lines(rendered: Path) -> None:
+def test_blank_lines_and_line_ends_are_clean(rendered: Path) -> None:
     for path, text in text_files(rendered):
         assert text.endswith("\n"), path
         assert not text.endswith("\n\n"), path
         assert not text.startswith("\n"), path
         assert "\r" not in text, path
         assert not re.search(r"[ \t]$", text, re.MULTILINE), path
-        if path.suffix not in {".py", ".mako"}:  # where two blank lines are the style
+        if path.suffix not in {".py", ".mako"}:  # their style is two blank lines
             assert "\n\n\n" not in text, path
 
 
 def test_names_are_portable(rendered: Path) -> None:
     names = [PurePosixPath(path.relative_to(rendered).as_posix()) for path in files(rendered)]
     assert [name for name in names if any(UNPORTABLE.search(part) for part in name.parts)] == []
-    # Two that differ in their case are one on Windows and macOS.
+    # Names that differ only in case are one file on Windows and macOS.
     assert len({str(name).lower() for name in names}) == len(names)
 
 
-def test_no_lock_file(rendered: Path) -> None:
-    # It would conflict at every update; `uv run` writes it in the user's project.
+def test_no_lock_file_is_rendered(rendered: Path) -> None:
+    # It would conflict in every update; `uv run` writes it in the user's project.
     assert not list(rendered.rglob("uv.lock"))
 
 
-def test_answers_round_trip(rendered: Path, tmp_path: Path) -> None:
-    """What is recorded renders the same service again."""
+def test_recorded_answers_render_the_same_service(rendered: Path, tmp_path: Path) -> None:
     recorded = yaml.safe_load((rendered / ".copier-answers.yml").read_text("utf-8"))
     answers = {name: value for name, value in recorded.items() if not name.startswith("_")}
     assert answers.keys() == questions().keys()
     render(answers, tmp_path / "again")
     again, before = content(tmp_path / "again"), content(rendered)
-    # The commit that is recorded for uncommitted work is a new one each time.
+    # Copier records a new commit each time for uncommitted work.
     assert again.pop(".copier-answers.yml")
     assert before.pop(".copier-answers.yml")
     assert again == before
+
+
+def test_every_setting_is_documented_and_reaches_the_container(rendered: Path) -> None:
+    tree = ast.parse((rendered / "app" / "settings.py").read_text("utf-8"))
+    settings = {
+        field.target.id.upper()
+        for class_ in tree.body
+        if isinstance(class_, ast.ClassDef)
+        for field in class_.body
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+    }
+    assert "DATABASE_URL" in settings
+    example = (rendered / ".env.example").read_text("utf-8")
+    assert settings - set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE)) == set()
+    compose = yaml.safe_load((rendered / "compose.yaml").read_text("utf-8"))
+    # The database of compose.yaml is not behind PgBouncer.
+    assert settings - compose["services"]["api"]["environment"].keys() <= {"PGBOUNCER"}
+
+
+def test_the_readme_names_every_module(rendered: Path) -> None:
+    modules = {path.name for path in (rendered / "app").glob("*.py")} - {"__init__.py"}
+    for name in ("README.md", "AGENTS.md"):
+        named = modules_in((rendered / name).read_text("utf-8"))
+        assert named - {path.name for path in rendered.rglob("*.py")} == set(), name
+    assert modules - modules_in((rendered / "README.md").read_text("utf-8")) == set()
+
+
+def test_our_readme_names_modules_that_exist(rendered: Path) -> None:
+    _, _, section = (ROOT / "README.md").read_text("utf-8").partition("## What you get")
+    named = modules_in(section.partition("## ")[0]) - {"repository.py", "crud.py"}
+    assert named - {path.name for path in rendered.rglob("*.py")} == set()
+
+
+def modules_in(text: str) -> set[str]:
+    return set(re.findall(r"\w+\.py\b", text))
 
 
 # The template itself --------------------------------------------------------------------
 
 
 def template_files() -> list[Path]:
-    """What git would take: no cache that a tool has left there."""
+    """Return the files that git knows or would add: no caches of tools."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "template"],
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *RENDERED],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -149,10 +206,10 @@ def template_files() -> list[Path]:
     return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
-def test_nothing_of_the_template_is_ignored_by_git() -> None:
-    # A rendered `.gitignore` would rule over the template as well and hide files from a copy.
+def test_git_ignores_no_file_of_the_template() -> None:
+    # A `.gitignore` in the template would apply to the template itself, and hide files from a copy.
     hidden = subprocess.run(
-        ["git", "ls-files", "--others", "--ignored", "--exclude-standard", "template"],
+        ["git", "ls-files", "--others", "--ignored", "--exclude-standard", *RENDERED],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -161,24 +218,50 @@ def test_nothing_of_the_template_is_ignored_by_git() -> None:
     assert [name for name in hidden if not re.search(r"__pycache__|\..*_cache", name)] == []
 
 
-def test_paths_of_the_template_never_follow_an_answer() -> None:
-    # A path that does would move when the answer changes, and leave the user's edits behind.
+def test_paths_contain_no_answer() -> None:
+    # The file would move when the answer changes, and lose the user's edits.
     for path in template_files():
-        name = path.relative_to(TEMPLATE).as_posix()
+        name = path.relative_to(ROOT).as_posix()
         assert "{{" not in name
         assert not re.search(r'["<>:|?*\\]', name), name
 
 
-def test_few_lines_carry_a_tag() -> None:
-    lines = [line for path in template_files() for line in path.read_text("utf-8").splitlines()]
+def test_few_lines_carry_jinja() -> None:
+    code = [path for path in template_files() if path.suffix != ".txt"]
+    lines = [line for path in code for line in path.read_text("utf-8").splitlines()]
     tagged = [line for line in lines if "{%" in line]
-    assert len(tagged) < 0.03 * len(lines), f"{len(tagged)} of {len(lines)} lines"
+    either = [line for line in lines if JINJA.search(line)]
+    assert len(tagged) < 0.02 * len(lines), f"{len(tagged)} of {len(lines)} lines"
+    assert len(either) < 0.08 * len(lines), f"{len(either)} of {len(lines)} lines"
 
 
-def test_only_files_that_need_jinja_are_jinja() -> None:
+def test_exactly_the_files_with_jinja_are_named_so() -> None:
     for path in template_files():
-        needs_jinja = bool(JINJA.search(path.read_text("utf-8")))
+        # An included body is always rendered.
+        needs_jinja = "databases" in path.parts or bool(JINJA.search(path.read_text("utf-8")))
         assert (path.suffix == ".jinja") == needs_jinja, path
+
+
+def test_each_file_has_one_body() -> None:
+    # A file that differs by database is one `include`, without a condition in its path.
+    names = [
+        re.sub(r"\{%.*?%\}", "", path.relative_to(ROOT).as_posix()) for path in template_files()
+    ]
+    assert len(set(names)) == len(names)
+
+
+def test_every_body_of_a_database_is_included() -> None:
+    bodies = {path for path in template_files() if "databases" in path.parts}
+    included = set()
+    for path in template_files():
+        found = re.search(
+            r'pathjoin\("databases", database, "(.+?)"(.*)\) %\}', path.read_text("utf-8")
+        )
+        if found and found[2]:  # a folder with a body per answer to `concurrency`
+            included |= {body for body in bodies if found[1] in body.as_posix()}
+        elif found:
+            included |= {body for body in bodies if body.as_posix().endswith(f"/{found[1]}")}
+    assert included == bodies
 
 
 # Hostile answers ------------------------------------------------------------------------
@@ -217,7 +300,7 @@ HOSTILE = [
 
 
 def titles(folder: Path) -> list[object]:
-    """What the application is called: the literal that its constructor is given."""
+    """Return the titles that the application's constructor gets as literals."""
     tree = ast.parse((folder / "app" / "main.py").read_text("utf-8"))
     return [
         ast.literal_eval(keyword.value)

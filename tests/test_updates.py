@@ -1,7 +1,8 @@
 """What `copier update` promises: no release breaks a service, and an answer can be switched.
 
-An update ends with what a new copy would be, byte for byte. So nothing here installs a service or
-runs its tests: `test_variants.py` does that for the copies, and equal files have equal tests.
+An update ends with the bytes of a new copy, except in the files that it skips. So nothing here
+installs a service or runs its tests: `test_variants.py` does that with the copies, and equal files
+have equal tests.
 """
 
 from pathlib import Path
@@ -12,9 +13,9 @@ import yaml
 from hooks.release import NEXT, releases
 from hooks.variants import Variant, axes, questions, variants
 from tests.conftest import Shell
-from tests.projects import Projects, expect_same, recorded, tree
+from tests.projects import Projects, expect_updated, recorded, skipped, tree
 
-# No default and nothing simple: an answer that is lost on the way is seen.
+# Neither defaults nor simple texts, to detect an answer that gets lost.
 OWN = {
     "project_name": 'Ada\'s "Shop" {{ 7*7 }}',
     "project_slug": "ada-shop",
@@ -23,10 +24,10 @@ OWN = {
     "author_email": "ada@example.com",
 }
 FIRST = next(iter(releases()))
-DEFAULTS = {"project_slug": "my-service"}  # which would follow the name
+DEFAULTS = {"project_slug": "my-service"}  # would follow the name
 
 
-# Every variant, with each of those that differ from it in one answer.
+# Every variant with each variant that differs in one answer.
 NEIGHBOURS = [
     (before, after)
     for before in variants()
@@ -47,9 +48,9 @@ def test_an_update_from_a_release_equals_a_new_copy(
     answers = {**variant.answers, **OWN}
     project = projects.start(tmp_path / "project", release, answers)
     before = recorded(project)
-    # A choice that the release did not offer yet is made now.
+    # Answer the questions that are new since the release.
     projects.update(project, {key: answers[key] for key in answers.keys() - before.keys()})
-    expect_same(project, projects.copy(NEXT, answers))
+    expect_updated(project, projects.copy(release, answers), projects.copy(NEXT, answers))
     assert before.items() - recorded(project).items() == set()
 
 
@@ -59,7 +60,7 @@ def test_a_switched_answer_equals_a_new_copy(
 ) -> None:
     project = projects.start(tmp_path / "project", NEXT, before.answers)
     projects.update(project, after.answers)
-    expect_same(project, projects.copy(NEXT, after.answers))
+    expect_updated(project, projects.copy(NEXT, before.answers), projects.copy(NEXT, after.answers))
 
 
 @pytest.mark.parametrize("axis", axes())
@@ -70,26 +71,67 @@ def test_an_answer_is_switched_in_an_update_from_the_first_release(
     project = projects.start(tmp_path / "project", FIRST, start)
     switched = {axis: axes()[axis][-1]}
     projects.update(project, switched)
-    expect_same(project, projects.copy(NEXT, {**start, **switched}))
+    expect_updated(project, projects.copy(FIRST, start), projects.copy(NEXT, {**start, **switched}))
 
 
 @pytest.mark.parametrize("changed", OWN)
 def test_a_changed_text_equals_a_new_copy(projects: Projects, tmp_path: Path, changed: str) -> None:
     project = projects.start(tmp_path / "project", NEXT, DEFAULTS)
     projects.update(project, {changed: OWN[changed]})
-    expect_same(project, projects.copy(NEXT, {**DEFAULTS, changed: OWN[changed]}))
+    expect_updated(
+        project,
+        projects.copy(NEXT, DEFAULTS),
+        projects.copy(NEXT, {**DEFAULTS, changed: OWN[changed]}),
+    )
 
 
-def test_a_text_that_is_taken_back_equals_a_new_copy(projects: Projects, tmp_path: Path) -> None:
-    answers = variants()[-1].answers
-    project = projects.start(tmp_path / "project", NEXT, {**answers, **OWN})
+def test_a_removed_text_equals_a_new_copy(projects: Projects, tmp_path: Path) -> None:
+    answers = {**variants()[-1].answers, **OWN}
+    project = projects.start(tmp_path / "project", NEXT, answers)
     untold = {"author_name": "", "author_email": ""}
     projects.update(project, untold)
-    expect_same(project, projects.copy(NEXT, {**answers, **OWN, **untold}))
+    expect_updated(
+        project, projects.copy(NEXT, answers), projects.copy(NEXT, {**answers, **untold})
+    )
 
 
-def test_every_text_is_changed() -> None:
+def test_a_slug_made_by_an_older_rule_is_kept(projects: Projects, tmp_path: Path) -> None:
+    name = {"project_name": "Bücher"}
+    project = projects.start(tmp_path / "project", FIRST, name)
+    projects.update(project)
+    assert recorded(project)["project_slug"] == "b-cher"
+    assert recorded(projects.copy(NEXT, name))["project_slug"] == "bucher"
+
+
+def test_own_answers_every_question_without_choices() -> None:
     assert OWN.keys() == questions().keys() - axes().keys()
+
+
+# Files that no update touches --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("switched", [{}, {"database": "sqlite"}], ids=["update", "switch"])
+@pytest.mark.parametrize("release", [FIRST, NEXT])
+def test_rewritten_files_of_the_owner_are_unchanged(
+    projects: Projects, tmp_path: Path, release: str, switched: dict[str, str]
+) -> None:
+    """Among them one that the release does not have: the owner's own AGENTS.md."""
+    project = projects.start(tmp_path / "project", release)
+    mine = "# Ours\n\nAsk Ada before you deploy.\n"
+    for path in skipped():
+        (project / path).write_text(mine, "utf-8")
+    projects.commit(project)
+    projects.update(project, switched)
+    assert {(project / path).read_text("utf-8") for path in skipped()} == {mine}
+
+
+def test_a_deleted_readme_comes_back(projects: Projects, tmp_path: Path) -> None:
+    """The price of `_skip_if_exists`: Copier cannot tell that the owner deleted the file."""
+    project = projects.start(tmp_path / "project", FIRST)
+    (project / "README.md").unlink()
+    projects.commit(project)
+    projects.update(project)
+    expect_updated(project, projects.copy(NEXT), projects.copy(NEXT))
 
 
 # What a release has is kept ---------------------------------------------------------------
@@ -99,7 +141,7 @@ def test_every_text_is_changed() -> None:
 def test_questions_and_values_of_a_release_are_kept(projects: Projects, release: str) -> None:
     then, now = projects.questionnaire(release), projects.questionnaire(NEXT)
     assert questions(then).keys() - questions(now).keys() == set()
-    # A value that is no choice any more would become the default, without a word.
+    # Copier would silently replace a removed choice by the default.
     lost = {key: set(values) - set(axes(now).get(key, ())) for key, values in axes(then).items()}
     assert {key: values for key, values in lost.items() if values} == {}
 
@@ -133,7 +175,7 @@ def test_no_release_asks_for_trust(projects: Projects, release: str) -> None:
     assert settings.keys() & {"_tasks", "_migrations", "_jinja_extensions"} == set()
 
 
-# If a name must go after all --------------------------------------------------------------
+# Renaming a question ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -151,10 +193,10 @@ def test_no_release_asks_for_trust(projects: Projects, release: str) -> None:
 def test_a_renamed_question_carries_its_answer_over(
     projects: Projects, shell: Shell, tmp_path: Path, value: str, default: str
 ) -> None:
-    """The old answer is in the context, though nobody asks for it: the new default takes it.
+    """The old answer is still in the context, so that the new default can take it.
 
-    A value is renamed along with its question, never alone: Copier drops an answer that is no
-    choice any more before a default could see it.
+    A value is renamed only with its question: Copier drops an answer that is no longer a choice
+    before a default could read it.
     """
     template, newer = tmp_path / "template", f"{NEXT}.1"
     shell.git("clone", "--quiet", str(projects.template), str(template), cwd=tmp_path)
@@ -170,6 +212,7 @@ def test_a_renamed_question_carries_its_answer_over(
     project = projects.start(tmp_path / "project", FIRST, {"data_access": "crud"})
     projects.update(project)
 
-    expect_same(project, projects.copy(newer, {"queries": value}))
+    old = projects.copy(FIRST, {"data_access": "crud"})
+    expect_updated(project, old, projects.copy(newer, {"queries": value}))
     assert recorded(project)["queries"] == value
     assert "data_access" not in recorded(project)

@@ -1,8 +1,9 @@
-"""Every variant, installed in an environment of its own and run on its real engine."""
+"""Every variant, installed in an environment of its own and run on its real database."""
 
 import os
 import signal
 from collections.abc import Iterator
+from inspect import isfunction, signature
 from pathlib import Path
 from shutil import rmtree
 
@@ -12,9 +13,9 @@ import pytest
 from hooks.check import Report, expect_no_process, free_port, production, served
 from hooks.databases import Databases
 from hooks.service import CommandError, Service
-from tests.api import speak
+from tests import api
 
-# The two that share no choice.
+# Two variants that share no choice.
 OPPOSITES = ("async-postgres-repository", "sync-sqlite-crud")
 NOWHERE = {
     "postgres": "postgresql://nobody@127.0.0.1:1/development",
@@ -24,17 +25,17 @@ NOWHERE = {
 
 @pytest.fixture
 def settings(report: Report, databases: Databases) -> dict[str, str]:
-    """What production takes, with a new database."""
+    """Return the settings of production, with a new database."""
     return production(databases.new(report.variant))
 
 
 @pytest.fixture
 def no_development_database(report: Report, service: Service) -> Iterator[dict[Path, str]]:
-    """Let whoever asks for the development database fail; files, and what is in them."""
+    """Make every use of the development database fail; return the files that do so."""
     data, env = service.folder / ".data", service.folder / ".env"
-    rmtree(data, ignore_errors=True)  # of tests that came before; no other needs it
+    rmtree(data, ignore_errors=True)  # left by earlier tests
     files = {
-        # Not a folder that is read-only, which root could write into.
+        # A file, because root could write into a read-only folder.
         data: "There is no development database.\n",
         env: f"DATABASE_URL={NOWHERE[report.variant.answers['database']]}\n",
     }
@@ -45,9 +46,19 @@ def no_development_database(report: Report, service: Service) -> Iterator[dict[P
         file.unlink()
 
 
-def test_check(report: Report) -> None:
+def test_every_check_passes(report: Report) -> None:
     if not report.ok:
         pytest.fail(f"{report.last_step}\n{report.failure}", pytrace=False)
+
+
+def test_every_topic_of_the_contract_is_checked() -> None:
+    checks = {
+        name: check
+        for name, check in vars(api).items()
+        if isfunction(check) and list(signature(check).parameters) == ["api"]
+    }
+    forgotten = [name for name, check in checks.items() if check not in api.TOPICS]
+    assert forgotten == ["openapi_document"]  # which comes last, whatever the order of the topics
 
 
 def test_the_api_keeps_its_contract_and_is_the_same_in_every_variant(
@@ -58,18 +69,18 @@ def test_the_api_keeps_its_contract_and_is_the_same_in_every_variant(
         service.run("run", "app", "create-admin", email, settings=admin)
 
     with served(service, settings) as base_url:
-        speak(base_url, make_admin)
+        api.check_contract(base_url, make_admin)
         document = httpx.get(f"{base_url}/openapi.json", trust_env=False).content
     assert document.startswith(b'{"openapi"')
     try:
-        # The first variant to come here, in whichever worker, says what the others must equal.
+        # The first variant in any worker writes the document that the others must equal.
         with (shared / "openapi.json").open("xb") as first:
             first.write(document)
     except FileExistsError:
         assert document == (shared / "openapi.json").read_bytes()
 
 
-# The suite of every variant starts it, too; here one sees what it leaves.
+# The suite of every variant starts it too; this test looks at what is left.
 @pytest.mark.only(*OPPOSITES)
 def test_development_needs_nothing_and_leaves_nothing(service: Service) -> None:
     port = free_port()
@@ -81,20 +92,44 @@ def test_development_needs_nothing_and_leaves_nothing(service: Service) -> None:
         assert "text/html" in documentation.headers["content-type"]
         assert httpx.get(f"{base_url}/api/v1/items", trust_env=False).json()["items"] == []
         assert service.processes()
-        # Ctrl-C: a terminal tells every process of the group.
+        # Ctrl-C: a terminal interrupts the whole process group.
         os.killpg(process.pid, signal.SIGINT)
         process.wait(30)
-    # Nor a Postgres, whose working directory is its data in the service's folder.
+    # Including Postgres, whose working directory is in the service's folder.
     expect_no_process(service)
 
 
-# On Postgres, `test_lived_in.py` does the same.
+SLOW_IMPORT = """
+import sys, time
+from pathlib import Path
+
+if "spawn_main" in " ".join(sys.orig_argv):
+    with Path(__file__).with_name("workers").open("a") as workers:
+        workers.write("one more\\n")
+    time.sleep(6)  # uvicorn waits for 5 seconds by default
+"""
+
+
 @pytest.mark.only("sync-sqlite-crud")
-def test_the_tests_need_no_order_and_no_development_database(
+def test_a_worker_that_imports_slowly_is_not_killed(
+    service: Service, settings: dict[str, str], tmp_path: Path
+) -> None:
+    tmp_path.joinpath("sitecustomize.py").write_text(SLOW_IMPORT)
+    settings["PYTHONPATH"] = str(tmp_path)
+    service.run("run", "alembic", "upgrade", "head", settings=settings)
+    port = free_port()
+    serve = ("run", "app", "serve", "--workers", "2", "--port", str(port))
+    with service.serving(*serve, base_url=f"http://127.0.0.1:{port}", settings=settings):
+        assert len(tmp_path.joinpath("workers").read_text().splitlines()) == 2
+
+
+# `test_lived_in.py` does the same on Postgres.
+@pytest.mark.only("sync-sqlite-crud")
+def test_the_suite_passes_in_any_order_without_a_development_database(
     service: Service, no_development_database: dict[Path, str]
 ) -> None:
     before = set(service.folder.glob("[!.]*"))
-    # For the second time, after `test_check`, which has measured what is covered.
+    # `test_every_check_passes` has run it before, with coverage.
     output = service.run("run", "pytest", "--numprocesses", "2", "--no-cov")
     assert "Using --randomly-seed=" in output
     assert "2 workers" in output

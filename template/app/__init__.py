@@ -1,4 +1,4 @@
-"""The service. Each package in here is a resource, whose routes and models are found by name."""
+"""The service. Each package in here is a resource; its routes and models are found by name."""
 
 import pkgutil
 from importlib import import_module
@@ -7,7 +7,10 @@ from types import ModuleType
 
 
 def resource_modules(name: str) -> list[ModuleType]:
-    """Import the module called `name`, such as `routes`, of every resource that has one."""
+    """Import the module `name`, such as `routes`, of each resource that has one.
+
+    In alphabetical order of the resources: of two routes that match a path, the first answers.
+    """
     resources = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
     return [
         import_module(f"{__name__}.{resource}.{name}")

@@ -1,11 +1,16 @@
-"""The vocabulary of the API's edge: what is out of bounds is refused with 422 here."""
+"""The vocabulary of the API's edge: types that refuse with 422 what is out of bounds."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import (
+    MISSING,
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -13,13 +18,13 @@ from pydantic import (
     PlainSerializer,
     WithJsonSchema,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 T = TypeVar("T")
 
 
 class Schema(BaseModel):
-    """A body. Fields that it does not name are refused, and objects are read by attribute."""
+    """A body. Refuses unknown fields, and reads objects by attribute."""
 
     model_config = ConfigDict(extra="forbid", from_attributes=True, hide_input_in_errors=True)
 
@@ -30,69 +35,111 @@ def drop_defaults(schema: dict[str, Any]) -> None:
 
 
 class PatchSchema(Schema):
-    """The body of a PATCH: a field that is left out stays as it is.
-
-    Read one with `model_dump(exclude_unset=True)`.
-    """
+    """The body of a PATCH: `model_dump()` has only the fields that the client sent."""
 
     model_config = ConfigDict(json_schema_extra=drop_defaults)
 
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        return super().model_dump(**{"exclude_unset": True, **options})
 
-# Default of a field that a PATCH may leave out but not set to null.
-OMITTED: Any = None
 
-# Text that every database can store: no NUL. Lone surrogates are refused by pydantic itself,
-# as soon as there is a pattern to match.
-Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+# The default of a field that a PATCH may leave out but not set to null.
+OMITTED: Any = MISSING
 
-# What browsers accept as an address, plus a dot in the domain. It is stored in lower case, which
-# is the same in every database because only ASCII is left.
+# Text that every database can store: no NUL. pydantic itself refuses lone surrogates wherever
+# there is a pattern.
+_TEXT = r"^[^\x00]*$"
+Text = Annotated[str, Field(pattern=_TEXT)]
+
+# What browsers accept as an address, plus a dot in the domain. Stored in lower case. It is ASCII,
+# which every database folds alike.
 # https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_EMAIL = rf"^[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(\.{_LABEL})+$"
 Email = Annotated[
     str,
-    Field(
-        pattern=rf"^[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(\.{_LABEL})+$",
-        max_length=254,
-        examples=["ada@example.com"],
-    ),
+    Field(pattern=_EMAIL, max_length=254, examples=["ada@example.com"]),
     AfterValidator(str.lower),
 ]
 
 # A URI is ASCII (RFC 3986).
-WebAddress = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9\[][!-~]*$", max_length=500)]
+_WEB_ADDRESS = r"^https?://[A-Za-z0-9\[][!-~]*$"
+WebAddress = Annotated[str, Field(pattern=_WEB_ADDRESS, max_length=500)]
+
+# Messages for people, in place of the patterns.
+WORDS = {
+    _TEXT: "String should not contain NUL",
+    _EMAIL: "String should be an email address, such as ada@example.com",
+    _WEB_ADDRESS: "String should be an address, such as https://example.com/ada.png",
+}
+
+
+def in_words(error: ErrorDetails) -> str:
+    """Describe an error without its regular expression."""
+    if error["type"] == "string_pattern_mismatch":
+        return WORDS.get(error["ctx"]["pattern"], "String should have the form that is documented")
+    return error["msg"].removeprefix("Value error, ")
 
 
 def refuse_text(value: Any) -> Any:
-    """Refuse what pydantic would read as an integer and JSON Schema would not, such as `"1"`."""
+    """Refuse strings and booleans that pydantic would coerce to an integer."""
     if isinstance(value, str | bool):
         raise PydanticCustomError("int_type", "Input should be a valid integer")
     return value
 
 
-# Ids and counts. In a path or a query they are text, in a body they are numbers.
-MAX_INT = 2**31 - 1
+def refuse_spellings(value: Any) -> Any:
+    """Refuse text that is an integer to Python but not to OpenAPI, such as `+1` or `1_0`."""
+    if isinstance(value, str) and not re.fullmatch(r"0|-?[1-9][0-9]*", value):
+        raise PydanticCustomError("int_parsing", "Input should be an integer, in plain digits")
+    return value
 
-# Less than 2**63: a float, which FastAPI makes of it for OpenAPI, has this number exactly.
-Id = Annotated[int, Field(ge=1, lt=2**63)]
+
+def only_true_or_false(value: Any) -> Any:
+    """Refuse other words that pydantic would coerce to a boolean, such as `on` or `1`."""
+    if isinstance(value, str) and value not in {"true", "false"}:
+        raise PydanticCustomError("bool_parsing", "Input should be true or false")
+    return value
+
+
+# Ids and counts: text in a path or a query, numbers in a body.
+MAX_INT = 2**31 - 1
+Digits = BeforeValidator(refuse_spellings)
+
+# `lt=2**63` and not `le=2**63 - 1`: FastAPI makes it a float, which has 2**63 exactly.
+Id = Annotated[int, Field(ge=1, lt=2**63), Digits]
 BodyId = Annotated[Id, BeforeValidator(refuse_text)]
 Stock = Annotated[int, Field(ge=0, le=MAX_INT), BeforeValidator(refuse_text)]
 Quantity = Annotated[int, Field(ge=1, le=1000), BeforeValidator(refuse_text)]
 
-# Money: exact on the way in, as a number or a string, and a string with two decimals on the way
-# out, because a JSON number is a binary fraction to most who read it.
+# A boolean in a query; in a body, use pydantic's StrictBool.
+Flag = Annotated[bool, BeforeValidator(only_true_or_false)]
+
+
+def in_utc(value: datetime) -> datetime:
+    """Refuse the first and last hours of the calendar, which not every zone can express."""
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("out of range") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(in_utc)]
+
+# Money: a number or a string on the way in, a string with two decimals on the way out, because
+# most JSON parsers read a number as a binary fraction.
 _PRICE = r"^[0-9]{1,8}(\.[0-9]{1,2})?$"
 
 
 def plain_decimal(value: Any) -> Any:
-    """Refuse text that Decimal would read and OpenAPI cannot describe, such as `1e3` or ` 1_0 `."""
+    """Refuse text that is a number to Decimal but not to OpenAPI, such as `1e3` or ` 1_0 `."""
     if isinstance(value, str) and not re.fullmatch(_PRICE, value, re.ASCII):
         raise ValueError("must be a number with at most 8 digits before the point and 2 after it")
     return value
 
 
 def to_cents(value: Decimal) -> Decimal:
-    """Give every amount two decimals, and zero no sign."""
+    """Two decimals, and no negative zero."""
     return abs(value.quantize(Decimal("0.01")))
 
 
@@ -121,6 +168,29 @@ Price = Annotated[
     ),
 ]
 
+# Lists: a query returns a result, and the response model turns it into a page.
+Limit = Annotated[int, Field(ge=1, le=100), Digits]
+Offset = Annotated[int, Field(ge=0, le=MAX_INT), Digits]
+Cursor = Annotated[Text, Field(max_length=200, description="`next_cursor` of the page before")]
+
+
+@dataclass(frozen=True)
+class OffsetResult(Generic[T]):
+    """What becomes an OffsetPage."""
+
+    items: Sequence[T]
+    total: int
+    limit: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class CursorResult(Generic[T]):
+    """What becomes a CursorPage."""
+
+    items: Sequence[T]
+    next_cursor: str | None
+
 
 class OffsetPage(Schema, Generic[T]):
     """Rows `offset` to `offset + limit` of `total`."""
@@ -132,7 +202,7 @@ class OffsetPage(Schema, Generic[T]):
 
 
 class CursorPage(Schema, Generic[T]):
-    """Some rows, and the cursor that asks for those behind them; null on the last page."""
+    """A page of rows and the cursor of the next page; null on the last one."""
 
     items: list[T]
     next_cursor: str | None

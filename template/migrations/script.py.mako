@@ -1,4 +1,4 @@
-"""${message}"""
+"""${message.replace("\\", "\\\\").replace('"', '\\"')}"""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ down_revision: str | Sequence[str] | None = ${repr(down_revision)}
 branch_labels: str | Sequence[str] | None = ${repr(branch_labels)}
 depends_on: str | Sequence[str] | None = ${repr(depends_on)}
 
-# While a release is rolled out, the version before it runs on this schema too. So expand first: add
+# While a release is rolled out, the previous version runs on this schema too. So expand first: add
 # tables, and columns that are nullable or have a server default. Contract (drop, rename, tighten)
-# in a later release, when no version that is running uses the old any more.
+# in a later release, when no running version uses the old schema.
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
-"""The service as its users have it: a process of its own, spoken to over HTTP."""
+"""The service as its users have it: a server process that answers over HTTP."""
 
 import os
 import socket
@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +17,17 @@ from typing import IO, Any
 
 import httpx2
 
+from tests.samples import LAMP, PASSWORD, credentials, email
+
+# Until 0.5.0, these can be imported from here, too; MEASURED is the old name of WITH_COVERAGE.
+__all__ = ["LAMP", "MEASURED", "PASSWORD"]
+
 SECRET_KEY = "only tests sign with this key, which is long enough"
-PASSWORD = "correct horse battery staple"
 POOL_SIZE = 5
-# For a server whose lines coverage counts, which makes it half as fast.
-MEASURED = {"COVERAGE_PROCESS_CONFIG": os.environ.get("COVERAGE_PROCESS_CONFIG", "")}
-# A new item, as its seller sends it.
-LAMP = {"name": "Lamp", "price": "1.00", "stock": 1}
-# Nothing is encrypted here, and to load certificates takes longer than a request.
+# Measures the coverage of a server, which makes it half as fast.
+WITH_COVERAGE = {"COVERAGE_PROCESS_CONFIG": os.environ.get("COVERAGE_PROCESS_CONFIG", "")}
+MEASURED = WITH_COVERAGE
+# Loading certificates takes longer than a request, and nothing is encrypted here.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 # The console script of this project, beside the interpreter that runs the tests.
 APP = Path(sys.executable).parent / "app"
@@ -39,10 +42,11 @@ class Service:
     clients: ExitStack
 
     def get(self, path: str, **options: Any) -> httpx2.Response:
-        """Ask for what need not be below `/api/v1`, such as the health of the service."""
+        """Send a request to a path outside `/api/v1`, such as a health check."""
         return httpx2.get(f"{self.url}{path}", verify=NO_CERTIFICATES, **options)
 
     def client(self, **options: Any) -> httpx2.Client:
+        """Return an anonymous client, which is closed with the service."""
         defaults: dict[str, Any] = {
             "base_url": f"{self.url}/api/v1",
             "timeout": 60,
@@ -50,17 +54,22 @@ class Service:
         }
         return self.clients.enter_context(httpx2.Client(**defaults | options))
 
-    def sign_up(self, email: str) -> httpx2.Client:
+    def sign_up(self, address: str | None = None) -> httpx2.Client:
         """Register a user, and return a client that speaks for them."""
+        user = {"email": address or email(), "name": "Ada", "password": PASSWORD}
+        self.client().post("/users", json=user)
+        return self.log_in(user["email"])
+
+    def log_in(self, email: str, password: str = PASSWORD) -> httpx2.Client:
+        """Return a client that speaks for this user."""
         client = self.client()
-        client.post("/users", json={"email": email, "name": "Ada", "password": PASSWORD})
-        form = {"username": email, "password": PASSWORD}
-        token = client.post("/auth/token", data=form).raise_for_status().json()["access_token"]
+        response = client.post("/auth/token", data=credentials(email, password))
+        token = response.raise_for_status().json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
         return client
 
     def stop(self) -> str:
-        """End the process, and return all that it has logged."""
+        """End the process, and return everything that it logged."""
         self.process.terminate()
         self.process.wait(timeout=30)
         self.log.seek(0)
@@ -74,11 +83,11 @@ def environment(**settings: str) -> dict[str, str]:
 
 @contextmanager
 def running(command: str, *options: str, folder: Path, **settings: str) -> Iterator[Service]:
-    """Run `app serve` or `app dev` until the block ends, in a folder that has no `.env`."""
+    """Run `app serve` or `app dev` until the block ends, in a folder without a `.env`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # Not a pipe: nobody would empty it while the service runs.
+    # A file, because nothing would empty a pipe while the service runs.
     with tempfile.TemporaryFile("w+") as log, ExitStack() as clients:
         process = subprocess.Popen(
             [APP, command, "--port", str(port), *options],
@@ -97,7 +106,7 @@ def running(command: str, *options: str, folder: Path, **settings: str) -> Itera
 
 
 def wait_until_live(service: Service) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and service.process.poll() is None:
         try:
             service.get("/health/live").raise_for_status()
@@ -116,11 +125,32 @@ def is_unavailable(response: httpx2.Response) -> bool:
     )
 
 
-def at_once(requests: Sequence[Callable[[], httpx2.Response]]) -> list[httpx2.Response]:
-    """Send requests that do not wait for each other."""
+@contextmanager
+def in_background(
+    requests: Sequence[Callable[[], httpx2.Response]],
+) -> Iterator[list[Future[httpx2.Response]]]:
+    """Send requests concurrently while the block runs, and wait for them at its end."""
     with ThreadPoolExecutor(len(requests)) as threads:
-        return [future.result() for future in [threads.submit(request) for request in requests]]
+        yield [threads.submit(request) for request in requests]
+
+
+def at_once(requests: Sequence[Callable[[], httpx2.Response]]) -> list[httpx2.Response]:
+    """Send requests concurrently, and return their responses in the same order."""
+    with in_background(requests) as futures:
+        return [future.result() for future in futures]
 
 
 def statuses(responses: Sequence[httpx2.Response]) -> Counter[int]:
     return Counter(response.status_code for response in responses)
+
+
+def put_on_sale(seller: httpx2.Client, stock: int = 10) -> int:
+    """Create an item and return its id."""
+    response = seller.post("/items", json=LAMP | {"stock": stock})
+    item_id: int = response.raise_for_status().json()["id"]
+    return item_id
+
+
+def stock_of(client: httpx2.Client, item_id: int) -> int:
+    stock: int = client.get(f"/items/{item_id}").json()["stock"]
+    return stock

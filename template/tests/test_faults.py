@@ -1,79 +1,78 @@
-"""When the database fails: what was answered as done is stored, and what was not is not."""
+"""Failures of the database: a request that succeeded is stored, and one that failed is not."""
 
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 import httpx2
 import pytest
 
 from tests import database
-from tests.service import LAMP, PASSWORD, POOL_SIZE, Service, is_unavailable, running
+from tests.samples import ADA, LAMP, credentials, email
+from tests.service import (
+    POOL_SIZE,
+    WITH_COVERAGE,
+    Service,
+    at_once,
+    is_unavailable,
+    put_on_sale,
+    running,
+    statuses,
+    stock_of,
+)
 
 
-@pytest.fixture
-def seller(impatient: Service) -> httpx2.Client:
-    return impatient.sign_up(f"{uuid4().hex}@example.com")
-
-
-def test_a_commit_that_fails_is_no_success(service: Service) -> None:
-    client = service.client()
-    email = f"{uuid4().hex}@example.com"
+def test_a_commit_that_fails_is_409(service: Service) -> None:
+    client, address = service.client(), email()
 
     with database.commits_fail(service.database_url, "INSERT ON users"):
-        user = {"email": email, "name": "Ada", "password": PASSWORD}
-        response = client.post("/users", json=user)
+        assert client.post("/users", json=ADA | {"email": address}).status_code == 409
 
-    assert response.status_code == 409
-    form = {"username": email, "password": PASSWORD}
-    assert client.post("/auth/token", data=form).status_code == 401
+    assert client.post("/auth/token", data=credentials(address)).status_code == 401
 
 
-def test_a_statement_that_takes_too_long(impatient: Service, seller: httpx2.Client) -> None:
-    with database.slow(impatient.database_url, "INSERT ON items", seconds=60):
+def test_a_statement_that_takes_too_long_is_503(short_timeouts: Service) -> None:
+    seller = short_timeouts.sign_up()
+
+    with database.slow(short_timeouts.database_url, "INSERT ON items", seconds=60):
         assert is_unavailable(seller.post("/items", json=LAMP))
 
-    # The one connection that there is was left clean.
+    # The only connection of this server works again.
     assert seller.post("/items", json=LAMP).status_code == 201
 
 
-def test_a_lock_that_is_not_released(impatient: Service, seller: httpx2.Client) -> None:
-    item = seller.post("/items", json=LAMP).json()
-    path = f"/items/{item['id']}"
+def test_waiting_too_long_for_a_lock_is_503(short_timeouts: Service) -> None:
+    seller = short_timeouts.sign_up()
+    item_id = put_on_sale(seller, stock=1)
+    update = partial(seller.patch, f"/items/{item_id}", json={"stock": 7})
 
-    with database.transaction(impatient.database_url, "UPDATE items SET stock = 5"):
-        assert is_unavailable(seller.patch(path, json={"stock": 7}))
-        # Those who read do not wait.
-        assert seller.get(path).json()["stock"] == 1
-        assert impatient.get("/health/ready").status_code == 200
+    with database.transaction(short_timeouts.database_url, "UPDATE items SET stock = 5"):
+        assert is_unavailable(update())
+        # Readers do not wait.
+        assert stock_of(seller, item_id) == 1
+        assert short_timeouts.get("/health/ready").status_code == 200
 
-    assert seller.patch(path, json={"stock": 7}).status_code == 200
+    assert update().status_code == 200
 
 
-def test_a_client_that_hangs_up_keeps_no_connection(service: Service) -> None:
-    seller = service.sign_up(f"{uuid4().hex}@example.com")
-
+def test_clients_that_hang_up_hold_no_connection(service: Service, seller: httpx2.Client) -> None:
     with database.slow(service.database_url, "INSERT ON items", seconds=0.2):
         for _ in range(2 * POOL_SIZE):
             with pytest.raises(httpx2.ReadTimeout):
-                seller.post("/items", json=LAMP, timeout=0.05)
+                seller.post("/items", json=LAMP, timeout=httpx2.Timeout(30, read=0.05))
 
     assert seller.post("/items", json=LAMP).status_code == 201
 
 
-def test_more_requests_than_a_process_takes(service: Service, folder: Path) -> None:
-    with running(
-        "serve", "--limit-concurrency", "5", folder=folder, DATABASE_URL=service.database_url
-    ) as limited:
-        seller = limited.sign_up(f"{uuid4().hex}@example.com")
-        with (
-            database.slow(service.database_url, "INSERT ON items", seconds=0.2),
-            ThreadPoolExecutor(20) as threads,
-        ):
-            requests = [threads.submit(seller.post, "/items", json=LAMP) for _ in range(20)]
-            statuses = Counter(request.result().status_code for request in requests)
+def test_requests_above_the_limit_of_a_process_are_503(service: Service, folder: Path) -> None:
+    options = ("--limit-concurrency", "5")
+    settings = {"DATABASE_URL": service.database_url, **WITH_COVERAGE}
+    with (
+        running("serve", *options, folder=folder, **settings) as limited,
+        database.slow(service.database_url, "INSERT ON items", seconds=0.2),
+    ):
+        seller = limited.sign_up()
+        found = statuses(at_once([partial(seller.post, "/items", json=LAMP)] * 20))
 
-    assert statuses[201] >= 1
-    assert statuses[503] >= 1
-    assert statuses[201] + statuses[503] == 20
+    assert found[201] >= 1
+    assert found[503] >= 1
+    assert found[201] + found[503] == 20

@@ -142,6 +142,8 @@ def adds_a_column_to_items(owner: Owner) -> None:
     assert response.json()["colour"] == "red"
 
     path = f"/items/{response.json()['id']}"
+    response = {{ await_ }}client.patch(path, json={"price": "2.00"}, headers=bearer(alice))
+    assert response.json()["colour"] == "red"
     response = {{ await_ }}client.patch(path, json={"colour": None}, headers=bearer(alice))
     assert response.json()["colour"] is None
 

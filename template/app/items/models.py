@@ -3,7 +3,7 @@ from decimal import Decimal
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.database import Base, PrimaryKey, Timestamps
+from app.models import Base, PrimaryKey, Timestamps
 from app.users.models import User
 
 
@@ -15,9 +15,10 @@ class Item(Timestamps, Base):
     name: Mapped[str] = mapped_column(String(200))
     description: Mapped[str | None] = mapped_column(String(1000))
     price: Mapped[Decimal]
-    # Wider than what may be typed in: cancelled orders put their pieces back on top.
+    # Wider than the API's limit, because cancelled orders can push stock above it.
     stock: Mapped[int] = mapped_column(BigInteger)
-    # Counts up with each change. A write that has read an older one fails: see `__mapper_args__`.
+    # Optimistic lock: SQLAlchemy increments it and refuses a stale write. `mapped_column()` makes
+    # it a name that `__mapper_args__` can refer to.
     version: Mapped[int] = mapped_column()
 
     owner: Mapped[User] = relationship(lazy="raise")
@@ -26,7 +27,7 @@ class Item(Timestamps, Base):
     __table_args__ = (
         CheckConstraint("price >= 0", "price_is_not_negative"),
         CheckConstraint("stock >= 0", "stock_is_not_negative"),
-        # One for each order of the list, and one for the items of an owner.
+        # One index per sort order, plus one for an owner's items.
         Index(None, "created_at", "id"),
         Index(None, "price", "id"),
         Index(None, "owner_id", "created_at", "id"),

@@ -3,8 +3,19 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from app.pagination import Cursor, Limit
-from app.schemas import OMITTED, Amount, BodyId, Id, PatchSchema, Price, Schema, Stock, Text
+from app.schemas import (
+    OMITTED,
+    Amount,
+    BodyId,
+    Cursor,
+    Id,
+    Limit,
+    PatchSchema,
+    Price,
+    Schema,
+    Stock,
+    Text,
+)
 
 Name = Annotated[Text, Field(min_length=1, max_length=200)]
 Description = Annotated[Text, Field(max_length=1000)]

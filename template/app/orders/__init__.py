@@ -1,1 +1,1 @@
-"""Purchases of items, one line an item."""
+"""Purchases of items, one line per item."""

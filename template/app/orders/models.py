@@ -4,8 +4,8 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.database import Base, PrimaryKey, Timestamps
 from app.items.models import Item
+from app.models import Base, PrimaryKey, Timestamps
 from app.users.models import User
 
 
@@ -34,7 +34,7 @@ class Order(Timestamps, Base):
 
     id: Mapped[PrimaryKey]
     buyer_id: Mapped[int] = mapped_column(ForeignKey(User.id))
-    # Text with a check: a new status is a new constraint, and no type of the database's own.
+    # A CHECK constraint instead of a native enum: adding a status only replaces the constraint.
     status: Mapped[OrderStatus] = mapped_column(
         Enum(
             OrderStatus,
@@ -56,7 +56,7 @@ class Order(Timestamps, Base):
 
 
 class OrderLine(Base):
-    """Some pieces of an item, at the price that it had when they were ordered."""
+    """A quantity of one item at its price when ordered."""
 
     __tablename__ = "order_lines"
     __table_args__ = (CheckConstraint("quantity >= 1", "quantity_is_positive"),)

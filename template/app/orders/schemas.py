@@ -5,8 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from app.orders.models import OrderStatus
-from app.pagination import Cursor, Limit
-from app.schemas import MAX_INT, Amount, BodyId, Quantity, Schema
+from app.schemas import MAX_INT, Amount, BodyId, Cursor, Digits, Limit, Quantity, Schema
 
 
 class LineCreate(Schema):
@@ -59,7 +58,7 @@ class OrderFilters(BaseModel):
 
 
 class SummaryFilters(BaseModel):
-    min_count: Annotated[int, Field(ge=0, le=MAX_INT)] = 1
+    min_count: Annotated[int, Field(ge=0, le=MAX_INT), Digits] = 1
 
 
 class StatusSummary(Schema):

@@ -1,7 +1,7 @@
 from sqlalchemy import CheckConstraint, ForeignKey, String, false, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.database import Base, PrimaryKey, Timestamps
+from app.models import Base, PrimaryKey, Timestamps
 
 
 class User(Timestamps, Base):
@@ -14,14 +14,17 @@ class User(Timestamps, Base):
     password_hash: Mapped[str] = mapped_column(String(255))
     is_active: Mapped[bool] = mapped_column(default=True, server_default=true())
     is_admin: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # Counts up when the tokens that are out must not be valid any longer.
+    # Incremented to revoke all tokens issued before.
     token_version: Mapped[int] = mapped_column(default=1)
 
     profile: Mapped["Profile | None"] = relationship(back_populates="user", lazy="raise")
 
+    # Optimistic lock: every change sets updated_at, so SQLAlchemy can refuse a stale write by it.
+    __mapper_args__ = {"version_id_col": Timestamps.updated_at, "version_id_generator": False}
+
 
 class Profile(Timestamps, Base):
-    """What a user tells the others: at most one for each."""
+    """Public profile; at most one per user."""
 
     __tablename__ = "profiles"
 

@@ -1,20 +1,32 @@
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, Secret
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Secret, StrictBool
 
-from app.pagination import Limit, Offset
-from app.schemas import OMITTED, Email, PatchSchema, Schema, Text, WebAddress
+from app.passwords import refuse_common
+from app.schemas import (
+    OMITTED,
+    Email,
+    Flag,
+    Limit,
+    Offset,
+    PatchSchema,
+    Schema,
+    Text,
+    WebAddress,
+    drop_defaults,
+)
 
 Name = Annotated[Text, Field(min_length=1, max_length=100)]
 PASSWORD = {"format": "password", "writeOnly": True}
 # Secret: a password shows as asterisks wherever it is printed or logged.
 Password = Annotated[
-    Secret[Annotated[Text, Field(min_length=8, max_length=128)]], Field(json_schema_extra=PASSWORD)
+    Secret[Annotated[Text, Field(min_length=8, max_length=128), AfterValidator(refuse_common)]],
+    Field(json_schema_extra=PASSWORD),
 ]
-# The rules for a new password may have been others when an old one was chosen.
+# An existing password may be older than the rules for new ones.
 AnyPassword = Annotated[
-    Secret[Annotated[Text, Field(max_length=1000)]], Field(json_schema_extra=PASSWORD)
+    Secret[Annotated[Text, Field(min_length=1, max_length=1000)]], Field(json_schema_extra=PASSWORD)
 ]
 
 
@@ -24,10 +36,28 @@ class UserCreate(Schema):
     password: Password
 
 
+# Changing these takes the password: a stolen token is not enough.
+SENSITIVE = {"email", "password"}
+
+
+def require_current_password(schema: dict[str, Any]) -> None:
+    drop_defaults(schema)
+    schema["dependentRequired"] = {name: ["current_password"] for name in sorted(SENSITIVE)}
+
+
 class UserUpdate(PatchSchema):
+    model_config = ConfigDict(json_schema_extra=require_current_password)
+
     name: Name = OMITTED
     email: Email = OMITTED
     password: Password = OMITTED
+    current_password: AnyPassword = OMITTED
+
+
+class UserAdministration(PatchSchema):
+    """What administrators may change of others."""
+
+    is_active: StrictBool = OMITTED
 
 
 class UserRead(Schema):
@@ -64,7 +94,7 @@ class UserPublic(Schema):
 class UserFilters(BaseModel):
     q: Annotated[Text | None, Field(max_length=100, description="Part of name or email")] = None
     email: Annotated[Text | None, Field(max_length=254, description="Part of the email")] = None
-    is_active: bool | None = None
+    is_active: Flag | None = None
     limit: Limit = 20
     offset: Offset = 0
 
@@ -73,7 +103,7 @@ class TokenRequest(Schema):
     """The form of OAuth2's password flow (RFC 6749, section 4.3.2)."""
 
     grant_type: Literal["password"] = "password"
-    username: Annotated[Text, Field(max_length=254, description="The email")]
+    username: Annotated[Text, Field(min_length=1, max_length=254, description="The email")]
     password: AnyPassword
     scope: Text = ""
     client_id: Text | None = None

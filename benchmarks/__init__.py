@@ -1,0 +1,1 @@
+"""How fast services are: `uv run hooks bench`, and the scripts that README.md lists."""

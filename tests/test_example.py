@@ -1,0 +1,51 @@
+"""The commands in a service's README delete an example."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+
+import pytest
+
+from hooks.check import production
+from hooks.databases import Databases
+from hooks.render import render
+from hooks.service import Service
+from hooks.variants import Variant, variants
+from tests.conftest import Shell
+from tests.test_lived_in import MIGRATIONS, STATIC, SUITE, SUITES
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    # Not in pytest's temporary folder, which is private: Postgres runs as another user.
+    folder = Path(mkdtemp(prefix="example-"))
+    yield folder / "service"
+    rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    "variant", [each for each in variants() if each.name in SUITES], ids=lambda each: each.name
+)
+def test_the_readme_deletes_orders(
+    shell: Shell, databases: Databases, folder: Path, variant: Variant
+) -> None:
+    render(variant.answers, folder)
+    readme = (folder / "README.md").read_text("utf-8")
+    (block,) = re.findall(r"To delete an example.*?```sh\n(.*?)```", readme, re.DOTALL)
+    service = Service(folder)
+    # With this seed, Alembic alone would drop orders before the lines that refer to them.
+    settings = production(databases.new(variant)) | {"PYTHONHASHSEED": "2"}
+    for line in block.splitlines():
+        command = line.partition("#")[0].strip()
+        if command.startswith("uv "):
+            arguments = re.findall(r'"[^"]*"|\S+', command)[1:]
+            service.run(*(each.strip('"') for each in arguments), settings=settings)
+        else:
+            assert shell("sh", "-c", command, cwd=folder).returncode == 0
+    for step in STATIC + MIGRATIONS:
+        service.run("run", *step, settings=settings)
+    if variant.name == SUITES[-1]:
+        for step in SUITE:
+            service.run("run", *step)
