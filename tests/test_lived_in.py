@@ -52,7 +52,7 @@ def owner(
 def versions(variant: Variant) -> list[str]:
     """Return the versions that a service has in turn; async ones skip the newest release.
 
-    None skips 0.2.0, which moved tests of orders away from tests that 0.4.0 rewrites.
+    None skips 0.2.0, which moved tests of orders away from tests that 0.3.0 rewrites.
     """
     released = [*releases()]
     return [*(released[:-1] if variant.answers["concurrency"] == "async" else released), NEXT]

@@ -185,7 +185,7 @@ CURSORS = {
 }
 UNREADABLE_CURSORS = ["", "A", "%25", "%00", "%FF", "ä", "A" * 201]
 
-# Until 0.5.0, for tests that were written before 0.4.
+# Until 0.5.0, for tests that were written before 0.3.0.
 VALUES |= {"text": VALUES["string"], "list": VALUES["array"]}
 IDS = ENCODED_VALUES["integer"] | {"zero": "0", "negative": "-1"}
 del IDS["empty"]
