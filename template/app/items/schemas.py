@@ -18,12 +18,14 @@ from app.schemas import (
 )
 
 Name = Annotated[Text, Field(min_length=1, max_length=200)]
+Sku = Annotated[Text, Field(min_length=1, max_length=64)]
 Description = Annotated[Text, Field(max_length=1000)]
 Sort = Literal["created_at", "-created_at", "price", "-price"]
 
 
 class ItemCreate(Schema):
     name: Name
+    sku: Sku | None = None
     description: Description | None = None
     price: Price
     stock: Stock = 0
@@ -31,6 +33,7 @@ class ItemCreate(Schema):
 
 class ItemUpdate(PatchSchema):
     name: Name = OMITTED
+    sku: Sku | None = None
     description: Description | None = None
     price: Price = OMITTED
     stock: Stock = OMITTED
@@ -39,6 +42,7 @@ class ItemUpdate(PatchSchema):
 class ItemRead(Schema):
     id: int
     name: str
+    sku: str | None
     description: str | None
     price: Amount
     stock: int

@@ -1,3 +1,5 @@
+from datetime import datetime
+
 from sqlalchemy import CheckConstraint, ForeignKey, String, false, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -21,6 +23,16 @@ class User(Timestamps, Base):
 
     # Optimistic lock: every change sets updated_at, so SQLAlchemy can refuse a stale write by it.
     __mapper_args__ = {"version_id_col": Timestamps.updated_at, "version_id_generator": False}
+
+
+class FailedLogins(Base):
+    """How often log-ins with an email have failed in a row. The email may have no account."""
+
+    __tablename__ = "failed_logins"
+
+    email_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    failures: Mapped[int]
+    retry_at: Mapped[datetime]  # refused before
 
 
 class Profile(Timestamps, Base):
