@@ -34,6 +34,7 @@ ITEM = {
     "description",
     "price",
     "stock",
+    "sku",
     "owner_id",
     "created_at",
     "updated_at",
@@ -736,9 +737,215 @@ def item_crud(api: Api) -> None:
     expect_equal(api.item(item["id"]), stamped)
     gone = api.call("DELETE", path, 204, user=owner)
     assert gone.content == b"", show(gone)
+    expect_gone(api, item["id"], owner)
+    expect_gone(api, item["id"], other)
+
+
+def expect_gone(api: Api, item_id: int, user: User) -> None:
+    """Check that nobody finds a deleted item, not even its owner."""
+    path = f"/items/{item_id}"
     api.call("GET", path, 404)
-    api.call("PATCH", path, 404, user=owner, body={"name": "Gone"})
-    api.call("DELETE", path, 404, user=owner)
+    api.call("GET", path, 404, user=user)
+    api.call("PATCH", path, 404, user=user, body={"name": "Gone"})
+    api.call("PATCH", path, 404, user=user, body={"name": "Gone"}, headers={"If-Match": "*"})
+    api.call("POST", f"{path}/transfer", 404, user=user, body={"to_user_id": user.id})
+    for if_match in ({}, {"If-Match": "*"}, {"If-Match": '"nonsense"'}):
+        api.call("DELETE", path, 404, user=user, headers=if_match)
+    api.call("POST", "/orders", 409, user=user, body=order_body((item_id, 1)))
+
+
+@topic
+def item_deletion_and_restoration(api: Api) -> None:
+    owner, other = api.register("owner"), api.register("other")
+    kept, item = api.make_item(owner), api.make_item(owner, stock=4, sku="A-1")
+    path = f"/items/{item['id']}"
+    first = api.etag(item["id"])
+    api.call("POST", f"{path}/restore", 404, user=owner)
+    api.call("POST", f"{path}/restore", 404, user=other)
+    expect_equal((api.item(item["id"]), api.etag(item["id"])), (item, first))
+
+    api.call("DELETE", path, 204, user=owner, headers={"If-Match": first})
+    expect_gone(api, item["id"], owner)
+    for sort in SORTS:
+        listed = list(api.walk("/items", owner_id=owner.id, sort=sort))
+        expect_equal(listed, [kept])
+    expect_equal(list(api.walk("/items", owner_id=owner.id, q="thing", max_price="10")), [kept])
+    order = api.make_order(other, (item["id"], 1), (kept["id"], 1))
+    expect_equal(order["rejected"], [{"item_id": item["id"], "reason": "not_found"}])
+
+    api.call("POST", f"{path}/restore", 401)
+    api.call("POST", f"{path}/restore", 403, user=other)
+    api.call("GET", path, 404)
+    response = api.call("POST", f"{path}/restore", 200, user=owner)
+    restored = response.json()
+    check_keys(restored, ITEM, "POST /items/{id}/restore")
+    check_moments(restored)
+    expect_equal(restored, {**item, "updated_at": restored["updated_at"]})
+    expect_equal((api.item(item["id"]), api.etag(item["id"])), (restored, etag_of(response)))
+    for method, body in (("PATCH", {"name": "Lost"}), ("DELETE", None)):
+        request: Json = {"headers": {"If-Match": first}, **({"body": body} if body else {})}
+        api.call(method, path, 412, user=owner, **request)
+    expect_equal(api.item(item["id"]), restored)
+    api.call("POST", f"{path}/restore", 404, user=owner)
+    api.make_order(other, (item["id"], 4))
+    for number in UNKNOWN_IDS:
+        api.call("POST", f"/items/{number}/restore", 404, user=owner)
+    for wrong in NO_IDS:
+        api.call("POST", f"/items/{wrong}/restore", 422, user=owner)
+
+
+@topic
+def a_deleted_item_leaves_the_page_that_follows(api: Api) -> None:
+    owner = api.register("pages")
+    items = [api.make_item(owner) for _ in range(5)]
+    params: Json = {"owner_id": owner.id, "limit": 2}
+    page = api.json("GET", "/items", params=params)
+    gone = items[2]["id"]
+    api.call("DELETE", f"/items/{gone}", 204, user=owner)
+    rest = ids(list(api.walk("/items", **params, cursor=page["next_cursor"])))
+    expect_equal(
+        ids(page["items"]) + rest, [number for number in ids(items)[::-1] if number != gone]
+    )
+
+
+@topic
+def skus(api: Api) -> None:
+    owner, other = api.register("sku"), api.register("other")
+    item = api.make_item(owner, sku="A-1")
+    expect_equal((item["sku"], api.item(item["id"])), ("A-1", item))
+    expect_equal(api.json("GET", "/items", params={"owner_id": owner.id})["items"], [item])
+    for sku in (
+        "a-1",
+        "A-1 ",
+        " A-1",
+        "A",
+        "é",
+        "e\u0301",
+        "é" * 64,
+        "💡",
+        "%",
+        "null",
+        None,
+        None,
+    ):
+        expect_equal(api.make_item(owner, sku=sku)["sku"], sku)
+    expect_equal(api.make_item(owner)["sku"], None)
+    expect_equal(api.make_item(other, sku="A-1")["sku"], "A-1")
+    before = list(api.walk("/items", owner_id=owner.id))
+    body = {"name": "A thing", "price": "1.00", "sku": "A-1"}
+    api.call("POST", "/items", 409, user=owner, body=body)
+    api.call("POST", "/items", 401, body=body)
+    expect_equal(list(api.walk("/items", owner_id=owner.id)), before)
+
+    second = api.make_item(owner, sku="A-2")
+    path = f"/items/{second['id']}"
+    api.call("PATCH", path, 409, user=owner, body={"name": "Lost", "sku": "A-1"})
+    expect_equal(api.item(second["id"]), second)
+    for sku in ("A-2", "A-3", None, "A-2"):
+        changed = api.json("PATCH", path, 200, owner, body={"sku": sku})
+        expect_equal((changed["sku"], api.item(second["id"])["sku"]), (sku, sku))
+    api.call("PATCH", f"/items/{item['id']}", 200, user=owner, body={"sku": "A-4"})
+    api.call("PATCH", path, 200, user=owner, body={"sku": "A-1"})
+
+
+@topic
+def a_sku_is_free_once_its_item_is_deleted(api: Api) -> None:
+    owner = api.register("sku")
+    first = api.make_item(owner, sku="A-1")["id"]
+    api.call("DELETE", f"/items/{first}", 204, user=owner)
+    second = api.make_item(owner, sku="A-1")["id"]
+    api.call("POST", f"/items/{first}/restore", 409, user=owner)
+    api.call("GET", f"/items/{first}", 404)
+    expect_equal(ids(list(api.walk("/items", owner_id=owner.id))), [second])
+    api.call("PATCH", f"/items/{second}", 200, user=owner, body={"sku": "A-2"})
+    expect_equal(api.json("POST", f"/items/{first}/restore", 200, owner)["sku"], "A-1")
+    api.call("PATCH", f"/items/{second}", 409, user=owner, body={"sku": "A-1"})
+    for _ in range(3):
+        api.call("DELETE", f"/items/{first}", 204, user=owner)
+        first = api.make_item(owner, sku="A-1")["id"]
+
+
+@topic
+def a_sku_is_unique_after_a_transfer(api: Api) -> None:
+    owner, heir = api.register("owner"), api.register("heir")
+    given, own = api.make_item(owner, sku="A-1"), api.make_item(heir, sku="A-1")
+    path = f"/items/{given['id']}"
+    body = {"to_user_id": heir.id}
+    for headers in ({}, {"If-Match": api.etag(given["id"])}):
+        api.call("POST", f"{path}/transfer", 409, user=owner, body=body, headers=headers)
+    expect_equal(api.item(given["id"]), given)
+    api.call("DELETE", f"/items/{own['id']}", 204, user=heir)
+    api.call("POST", f"{path}/transfer", 200, user=owner, body=body)
+    api.call("POST", f"/items/{own['id']}/restore", 409, user=heir)
+    api.make_item(owner, sku="A-1")
+
+
+@topic
+def item_import(api: Api) -> None:
+    owner, other = api.register("import"), api.register("other")
+    api.make_item(other, sku="B")
+    deleted = api.make_item(owner, sku="C")["id"]
+    api.call("DELETE", f"/items/{deleted}", 204, user=owner)
+    there = api.make_item(owner, sku="D")
+    rows: list[Json] = [
+        {"name": "Taken", "price": "1.00", "sku": "D"},
+        {"name": "Zed", "price": "2.00", "stock": 7, "sku": "Z", "description": "Last"},
+        {"name": "Bare", "price": 3},
+        {"name": "Twice", "price": "4.00", "sku": "A"},
+        {"name": "Of another owner", "price": "5.00", "sku": "B"},
+        {"name": "Twice", "price": "6.00", "sku": "A"},
+        {"name": "Bare", "price": 3, "sku": None, "description": None},
+        {"name": "Of a deleted item", "price": "7.00", "sku": "C"},
+        {"name": "Twice", "price": "8.00", "sku": "D"},
+    ]
+    answer = api.json("POST", "/items/import", 200, owner, body={"items": rows})
+    check_keys(answer, {"created", "rejected"}, "POST /items/import")
+    expect_equal(
+        answer["rejected"],
+        [{"index": i, "sku": rows[i]["sku"], "reason": "exists"} for i in (0, 5, 8)],
+    )
+    for row in answer["created"]:
+        check_keys(row, {"index", "id"}, "created row of an import")
+    expect_equal([row["index"] for row in answer["created"]], [1, 2, 3, 4, 6, 7])
+    for row in answer["created"]:
+        item, sent = api.item(row["id"]), rows[row["index"]]
+        check_keys(item, ITEM, "imported item")
+        check_moments(item)
+        given = {"description": None, "sku": None, "stock": 0, **sent, "owner_id": owner.id}
+        given["price"] = f"{Decimal(sent['price']):.2f}"
+        expect_equal({**item, **given}, item)
+        api.call("PATCH", f"/items/{row['id']}", 200, user=owner, body={"stock": 1})
+    expected = {there["id"], *ids(answer["created"])}
+    expect_equal(set(ids(list(api.walk("/items", owner_id=owner.id)))), expected)
+    expect_equal(api.item(there["id"]), there)
+    api.call("POST", f"/items/{deleted}/restore", 409, user=owner)
+
+    again = api.json("POST", "/items/import", 200, owner, body={"items": rows[3:6]})
+    expect_equal(again["created"], [])
+    expect_equal([row["index"] for row in again["rejected"]], [0, 1, 2])
+    expect_equal(set(ids(list(api.walk("/items", owner_id=owner.id)))), expected)
+
+
+@topic
+def item_import_bounds(api: Api) -> None:
+    owner = api.register("import")
+    row = {"name": "A thing", "price": "1.00", "sku": "A"}
+    api.call("POST", "/items/import", 401, body={"items": [row]})
+    refused: list[Any] = [{}, {"items": []}, {"items": None}, {"items": row}, {"items": [None]}]
+    refused += [{"items": [{**row, "sku": None}] * 101}, {"items": [[row]]}, [row]]
+    refused += [{"items": [row], field: 1} for field in ("id", "owner_id", "rejected", "unknown")]
+    for wrong in item_refusals():
+        refused += [{"items": [{**row, **wrong}]}, {"items": [row, {**row, **wrong}]}]
+    for field in ("name", "price"):
+        refused += [{"items": [row, without(row, field)]}, {"items": [{**row, field: None}, row]}]
+    for body in refused:
+        api.call("POST", "/items/import", 422, user=owner, body=body)
+    expect_equal(list(api.walk("/items", owner_id=owner.id)), [])
+    many = [{"name": "A thing", "price": "1.00", "sku": f"{99 - n:02}"} for n in range(100)]
+    answer = api.json("POST", "/items/import", 200, owner, body={"items": many})
+    expect_equal([row["index"] for row in answer["created"]], list(range(100)))
+    skus = {item["id"]: item["sku"] for item in api.walk("/items", owner_id=owner.id)}
+    expect_equal([skus[number] for number in ids(answer["created"])], [row["sku"] for row in many])
 
 
 @topic
@@ -793,6 +1000,7 @@ def item_refusals() -> list[Json]:
     prices = ["1.005", "0.001", 1.005, -1, "-0.01", "100000000", 100000000, "99999999.995"]
     prices += ["NaN", "sNaN", "Infinity", "-Infinity", "1e999", "1e999999999", "ten", "", [], {}]
     stocks = [-1, INT32 + 1, INT64 + 1, -INT64 - 2, 1.5, "many", []]
+    skus: list[Any] = ["", "s" * 65, 1, True, [], {}, "\0", "A\0", "\ud800"]
     return [
         *({"price": price} for price in prices),
         *({"stock": stock} for stock in stocks),
@@ -801,7 +1009,9 @@ def item_refusals() -> list[Json]:
         {"name": 1},
         {"description": "d" * 1001},
         {"description": 1},
+        *({"sku": sku} for sku in skus),
         *({field: 1} for field in ("id", "owner_id", "version", "created_at", "unknown")),
+        *({"deleted_at": moment} for moment in (None, "2026-11-29T12:00:00Z")),
         {"owner": {"id": 1, "name": "Jo"}},
     ]
 
@@ -1099,8 +1309,35 @@ def orders(api: Api) -> None:
     for wrong in NO_IDS:
         api.call("GET", f"/orders/{wrong}", 422, user=buyer)
         api.call("PATCH", f"/orders/{wrong}", 422, user=buyer, body={"status": "cancelled"})
-    api.call("DELETE", f"/items/{one}", 409, user=seller)
     expect_equal(api.stock(one), 89)
+
+
+@topic
+def orders_keep_deleted_items(api: Api) -> None:
+    seller, buyer = api.register("seller"), api.register("buyer")
+    one, two = (api.make_item(seller, price="1.50", stock=10)["id"] for _ in range(2))
+    made = [without(api.make_order(buyer, (one, 3), (two, 1)), "rejected") for _ in range(2)]
+    summed = api.json("GET", "/orders/summary", 200, buyer)
+    api.call("DELETE", f"/items/{one}", 204, user=seller)
+    expect_gone(api, one, seller)
+    for order in made:
+        expect_equal(api.json("GET", f"/orders/{order['id']}", 200, buyer), order)
+    expect_equal(list(api.walk("/orders", buyer)), made[::-1])
+    expect_equal(api.json("GET", "/orders/summary", 200, buyer), summed)
+    api.call("POST", "/orders", 409, user=buyer, body=order_body((one, 1)))
+    order = api.make_order(buyer, (one, 1), (two, 1))
+    expect_equal(order["rejected"], [{"item_id": one, "reason": "not_found"}])
+
+    # What an order gives back is there when the item is restored.
+    cancelled = f"/orders/{made[0]['id']}"
+    api.call("PATCH", cancelled, 200, user=buyer, body={"status": "cancelled"})
+    shipped = f"/orders/{made[1]['id']}"
+    for status in ("processing", "shipped"):
+        moved = api.json("PATCH", shipped, 200, buyer, body={"status": status})
+        expect_equal(moved["lines"], made[1]["lines"])
+    api.call("GET", f"/items/{one}", 404)
+    restored = api.json("POST", f"/items/{one}/restore", 200, seller)
+    expect_equal((restored["stock"], api.stock(one), api.stock(two)), (7, 7, 8))
 
 
 @topic
@@ -1212,7 +1449,6 @@ def order_cancellation(api: Api) -> None:
         for step in way:
             api.call("PATCH", f"/orders/{order['id']}", 200, user=buyer, body={"status": step})
         expect_equal((api.stock(one), api.stock(two)), (10, 10))
-        api.call("DELETE", f"/items/{one}", 409, user=seller)
     order = api.make_order(buyer, (one, 1))
     api.call("PATCH", f"/items/{one}", 200, user=seller, body={"stock": INT32})
     api.call("PATCH", f"/orders/{order['id']}", user=buyer, body={"status": "cancelled"})
@@ -1297,6 +1533,8 @@ def errors_are_problems(api: Api) -> None:
         ("DELETE", "/items", {"GET", "POST"}),
         ("POST", "/items/1", {"GET", "PATCH", "DELETE"}),
         ("GET", "/items/1/transfer", {"POST"}),
+        ("GET", "/items/1/restore", {"POST"}),
+        *((method, "/items/import", {"POST"}) for method in ("GET", "PUT", "PATCH", "DELETE")),
         ("PATCH", "/orders", {"GET", "POST"}),
         ("DELETE", "/orders/1", {"GET", "PATCH"}),
     ]
@@ -1343,6 +1581,7 @@ def json_operations(api: Api, user: User) -> list[tuple[str, str, Json]]:
         ("PATCH", "/users/me", {"name": "Changed", "current_password": user.password}),
         ("PUT", "/users/me/profile", {"bio": "Changed", "avatar_url": None}),
         ("POST", "/items", {"name": "Changed", "price": "1.00"}),
+        ("POST", "/items/import", {"items": [{"name": "Changed", "price": "1.00"}]}),
         ("PATCH", f"/items/{item}", {"name": "Changed"}),
         ("POST", f"/items/{item}/transfer", {"to_user_id": user.id}),
         ("POST", "/orders", order_body((item, 1))),
@@ -1677,18 +1916,84 @@ def race_of_cancellations(api: Api) -> None:
 
 @topic
 def race_of_a_delete_and_an_order(api: Api) -> None:
+    """Both may succeed, but no order is placed after the deletion was answered."""
     seller, buyer = api.register("seller"), api.register("buyer")
     for _ in range(5):
         item = api.make_item(seller, stock=10)["id"]
 
         def either(number: int, item: int = item) -> httpx.Response:
-            if number:
-                return api.call("DELETE", f"/items/{item}", 204, 409, user=seller)
-            return api.call("POST", "/orders", 201, 409, user=buyer, body=order_body((item, 1)))
+            if not number:
+                return api.call("POST", "/orders", 201, 409, user=buyer, body=order_body((item, 1)))
+            deleted = api.call("DELETE", f"/items/{item}", 204, 409, user=seller)
+            if deleted.is_success:
+                api.call("POST", "/orders", 409, user=buyer, body=order_body((item, 1)))
+            return deleted
 
         bought, deleted = at_once(2, either)
-        assert bought.is_success != deleted.is_success, f"{show(bought)}\n{show(deleted)}"
-        api.call("GET", f"/items/{item}", 200 if bought.is_success else 404)
+        assert bought.is_success or deleted.is_success, f"{show(bought)}\n{show(deleted)}"
+        api.call("GET", f"/items/{item}", 404 if deleted.is_success else 200)
+        if deleted.is_success:
+            api.call("POST", f"/items/{item}/restore", 200, user=seller)
+        expect_equal(api.stock(item), 9 if bought.is_success else 10)
+
+
+@topic
+def race_of_deletions_and_of_restorations(api: Api) -> None:
+    owner = api.register("owner")
+    item = api.make_item(owner)["id"]
+
+    def delete(_: int) -> httpx.Response:
+        return api.call("DELETE", f"/items/{item}", 204, 404, 409, user=owner)
+
+    def restore(_: int) -> httpx.Response:
+        return api.call("POST", f"/items/{item}/restore", 200, 404, 409, user=owner)
+
+    for _ in range(3):
+        answers = at_once(4, delete)
+        assert statuses(answers).count(204) == 1, statuses(answers)
+        api.call("GET", f"/items/{item}", 404)
+        answers = at_once(4, restore)
+        assert statuses(answers).count(200) == 1, statuses(answers)
+        api.call("GET", f"/items/{item}", 200)
+
+
+@topic
+def race_for_a_sku(api: Api) -> None:
+    owner = api.register("race")
+    body = {"name": "A thing", "price": "1.00", "sku": "A-1"}
+
+    def create(_: int) -> httpx.Response:
+        return api.call("POST", "/items", 201, 409, user=owner, body=body)
+
+    answers = at_once(20, create)
+    assert statuses(answers) == [201] + [409] * 19, statuses(answers)
+    items = [api.make_item(owner)["id"] for _ in range(5)]
+
+    def patch(number: int) -> httpx.Response:
+        path, change = f"/items/{items[number]}", {"sku": "A-2"}
+        return api.call("PATCH", path, 200, 409, user=owner, body=change)
+
+    answers = at_once(len(items), patch)
+    assert statuses(answers) == [200] + [409] * (len(items) - 1), statuses(answers)
+
+
+@topic
+def race_of_imports(api: Api) -> None:
+    """Each sku is created once, and imports that cross do not deadlock."""
+    owner = api.register("race")
+    rows = [{"name": "A thing", "price": "1.00", "sku": f"{n:02}"} for n in range(20)]
+
+    def send(number: int) -> httpx.Response:
+        turned = rows[number:] + rows[:number]
+        body = {"items": turned[::-1] if number % 2 else turned}
+        return api.call("POST", "/items/import", 200, user=owner, body=body)
+
+    answers = [answer.json() for answer in at_once(CLIENTS, send)]
+    created = [number for answer in answers for number in ids(answer["created"])]
+    expect_equal(sum(len(answer["rejected"]) for answer in answers), (CLIENTS - 1) * len(rows))
+    items = list(api.walk("/items", owner_id=owner.id))
+    expect_equal(sorted(ids(items)), sorted(created))
+    expect_equal(sorted(item["sku"] for item in items), [row["sku"] for row in rows])
 
 
 # The OpenAPI document ------------------------------------------------------------------
@@ -1700,7 +2005,9 @@ OPERATIONS = {
     "/users/me/profile": {"get", "put"},
     "/users/{}": {"get", "patch"},
     "/items": {"get", "post"},
+    "/items/import": {"post"},
     "/items/{}": {"get", "patch", "delete"},
+    "/items/{}/restore": {"post"},
     "/items/{}/transfer": {"post"},
     "/orders": {"get", "post"},
     "/orders/{}": {"get", "patch"},
