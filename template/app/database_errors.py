@@ -2,7 +2,7 @@
 
 from sqlalchemy.exc import DBAPIError
 
-from app.error_codes import BROKEN_REFERENCE, CONFLICTS, UNAVAILABLE, UNSTORABLE, code
+from app.error_codes import BROKEN_REFERENCE, CONFLICTS, DUPLICATE, UNAVAILABLE, UNSTORABLE, code
 
 
 class DatabaseUnavailableError(Exception):
@@ -21,6 +21,11 @@ def conflict(error: DBAPIError) -> str | None:
     if verb in {"INSERT", "UPDATE"}:
         return "This refers to something that does not exist."
     return "This would leave a reference to something that does not exist."
+
+
+def is_duplicate(error: DBAPIError) -> bool:
+    """Whether a unique constraint or index refused a row, because another one has its values."""
+    return code(error) in DUPLICATE
 
 
 def is_unstorable(error: DBAPIError) -> bool:

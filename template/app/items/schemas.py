@@ -60,6 +60,30 @@ class ItemDetail(ItemRead):
     owner: Owner
 
 
+class ItemImport(Schema):
+    items: Annotated[list[ItemCreate], Field(min_length=1, max_length=100)]
+
+
+class ImportedItem(Schema):
+    """The id of a new item, and where the import has it, counted from 0."""
+
+    index: int
+    id: int
+
+
+class RejectedItem(Schema):
+    """An item that was not stored, and why: one of its owner's has the same sku."""
+
+    index: int
+    sku: str | None
+    reason: Literal["exists"]
+
+
+class ItemsImported(Schema):
+    created: list[ImportedItem]
+    rejected: list[RejectedItem]
+
+
 class ItemFilters(BaseModel):
     q: Annotated[Text | None, Field(max_length=200, description="Part of name or description")] = (
         None
