@@ -91,7 +91,7 @@ def main(variant: Variant, folder: Path, databases: Databases) -> None:
         "uv run app dev": lambda: until_answer(service, UV, "run", "app", "dev"),
     }
     first = cases["uv run app dev"]()
-    service.run("run", "alembic", "upgrade", "head", settings=settings)
+    service.run("run", "alembic", "upgrade", "heads", settings=settings)
     # In rounds, so that other load on the machine affects all cases alike.
     taken = [{name: take() for name, take in cases.items()} for _ in range(ROUNDS)]
 

@@ -31,7 +31,7 @@ FILL_SQLITE = """
 def new_database(databases: Databases, service: Service, variant: Variant) -> str:
     """Create and migrate a database, and return its URL."""
     database_url = databases.new(variant)
-    service.run("run", "alembic", "upgrade", "head", settings=settings(database_url))
+    service.run("run", "alembic", "upgrade", "heads", settings=settings(database_url))
     if variant.answers["database"] == "postgres":
         # Measure the service rather than the disk.
         databases.psql(database_url, "ALTER SYSTEM SET synchronous_commit = off")

@@ -100,7 +100,7 @@ def production(database_url: str) -> dict[str, str]:
 
 
 def migrate(service: Service, settings: dict[str, str]) -> None:
-    for command in ("upgrade head", "downgrade base", "upgrade head", "check"):
+    for command in ("upgrade heads", "downgrade base", "upgrade heads", "check"):
         service.run("run", "alembic", *command.split(), settings=settings)
 
 
@@ -114,7 +114,7 @@ def boot(service: Service, settings: dict[str, str]) -> None:
 @contextmanager
 def served(service: Service, settings: dict[str, str]) -> Iterator[str]:
     """Migrate, serve as in production, and yield the address."""
-    service.run("run", "alembic", "upgrade", "head", settings=settings)
+    service.run("run", "alembic", "upgrade", "heads", settings=settings)
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
     serve = ("run", "app", "serve", "--host", "127.0.0.1", "--port", str(port))

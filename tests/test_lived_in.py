@@ -17,7 +17,7 @@ from tests.projects import Projects, expect_merged, tree
 from tests.test_updates import FIRST
 
 STATIC = (("ruff", "format", "--check"), ("ruff", "check"), ("mypy",))
-MIGRATIONS = (("alembic", "upgrade", "head"), ("alembic", "check"))
+MIGRATIONS = (("alembic", "upgrade", "heads"), ("alembic", "check"))
 # With coverage, to find lines that only the deleted tests of orders ran.
 SUITE = (("pytest", "--numprocesses", "2"),)
 # Two variants that share no choice, because a suite takes a minute or more. The others have the

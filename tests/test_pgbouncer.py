@@ -75,7 +75,7 @@ def pgbouncer(service: Service, report: Report, databases: Databases) -> Iterato
     """Start PgBouncer in front of a new database."""
     direct_url = databases.new(report.variant)
     with running(direct_url) as pgbouncer:
-        service.run("run", "alembic", "upgrade", "head", settings=production(pgbouncer.url))
+        service.run("run", "alembic", "upgrade", "heads", settings=production(pgbouncer.url))
         yield pgbouncer
 
 

@@ -112,6 +112,19 @@ def text_after(node: ast.expr, text: str) -> str:
     return line.encode()[node.end_col_offset :].decode()
 
 
+def test_no_command_needs_a_single_head(rendered: Path) -> None:
+    """A project with migrations of its own has two heads when a release brings one."""
+    needs = re.compile(r"""\b(upgrade|stamp)\b\W+head\b|upgrade\(.*"head"|get_current_head""")
+    assert [
+        f"{path.relative_to(rendered)}: {line}"
+        for path, text in text_files(rendered)
+        # What says that it is refused.
+        if path.name != "test_migrations.py"
+        for line in text.splitlines()
+        if needs.search(line)
+    ] == []
+
+
 def test_no_file_or_folder_is_empty(rendered: Path) -> None:
     empty = [
         path

@@ -116,7 +116,7 @@ def test_a_worker_that_imports_slowly_is_not_killed(
 ) -> None:
     tmp_path.joinpath("sitecustomize.py").write_text(SLOW_IMPORT)
     settings["PYTHONPATH"] = str(tmp_path)
-    service.run("run", "alembic", "upgrade", "head", settings=settings)
+    service.run("run", "alembic", "upgrade", "heads", settings=settings)
     port = free_port()
     serve = ("run", "app", "serve", "--workers", "2", "--port", str(port))
     with service.serving(*serve, base_url=f"http://127.0.0.1:{port}", settings=settings):

@@ -99,7 +99,7 @@ class Owner:
 
     def migrate(self, message: str) -> None:
         """Write a migration of what changed in the models, as the README says."""
-        self.run("alembic", "upgrade", "head")
+        self.run("alembic", "upgrade", "heads")
         self.run("alembic", "revision", "--autogenerate", "--message", message)
 
     def commit(self, message: str) -> None:

@@ -1,0 +1,44 @@
+"""What to type when Alembic refuses a command, above all when the migrations have several heads.
+
+A project with migrations of its own has two heads once an update of the template brings another.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from alembic import context
+from alembic.util import CommandError
+
+MERGE = 'uv run alembic merge heads -m "merge"'
+# By a part of Alembic's message.
+HINTS = {
+    "Ambiguous": "Name a revision instead; `uv run alembic history` lists them.",  # -1 and +1
+    "Multiple head": f"Type `heads` instead of `head`, or join them first: `{MERGE}`.",
+    "not up to date": "Type `uv run alembic upgrade heads` first.",
+}
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Run a command; raise CommandError with what to type instead, where that is known."""
+    try:
+        require_one_head()
+        yield
+    except CommandError as error:
+        hint = next((HINTS[part] for part in HINTS if part in str(error)), None)
+        if not hint:
+            raise
+        raise CommandError(f"{str(error).rstrip('.')}. {hint}") from error
+
+
+def require_one_head() -> None:
+    """Raise CommandError when a migration is to be generated, and could follow several."""
+    options = context.config.cmd_opts
+    generates = options and getattr(options, "autogenerate", False) and not options.head
+    heads = context.script.get_heads()
+    # Alembic itself would first ask for an `upgrade`, and does not say how to merge.
+    if generates and len(heads) > 1:
+        raise CommandError(
+            f"The migrations have {len(heads)} heads. Type `{MERGE}` and "
+            "`uv run alembic upgrade heads` first."
+        )
