@@ -1,7 +1,9 @@
 """New, empty databases for variants."""
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from importlib.metadata import distribution
 from itertools import count
 from pathlib import Path
@@ -40,6 +42,14 @@ class Databases:
             "locale_provider builtin builtin_locale 'C.UTF-8'"
         )
         return f"postgresql://postgres@/{name}?host={quote(self._host, safe='')}"
+
+    def execute(self, database_url: str, script: str) -> None:
+        """Run a script on a database of either kind."""
+        if database_url.startswith("sqlite"):
+            with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as connection:
+                connection.executescript(script)
+        else:
+            self.psql(database_url, script)
 
     def psql(self, database_url: str, script: str) -> None:
         """Run a script on a Postgres database."""

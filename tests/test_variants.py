@@ -17,6 +17,7 @@ from tests import api
 
 # Two variants that share no choice.
 OPPOSITES = ("async-postgres-repository", "sync-sqlite-crud")
+CREATE_TABLES = "4f1c2a9be07d"  # the first migration
 NOWHERE = {
     "postgres": "postgresql://nobody@127.0.0.1:1/development",
     "sqlite": "sqlite:////nowhere/development.db",
@@ -121,6 +122,37 @@ def test_a_worker_that_imports_slowly_is_not_killed(
     serve = ("run", "app", "serve", "--workers", "2", "--port", str(port))
     with service.serving(*serve, base_url=f"http://127.0.0.1:{port}", settings=settings):
         assert len(tmp_path.joinpath("workers").read_text().splitlines()) == 2
+
+
+@pytest.mark.only(*OPPOSITES)
+@pytest.mark.parametrize(
+    ("script", "skipped"),
+    [
+        ("DROP TABLE order_lines; DROP TABLE items;", ["items"]),
+        ("DROP INDEX ix_items_price_id;", ["ix_items_price_id"]),
+        ("ALTER TABLE items DROP COLUMN description; ALTER TABLE items DROP COLUMN version;", []),
+    ],
+    ids=["a table", "an index", "columns"],
+)
+def test_a_migration_skips_what_the_owner_has_dropped(
+    service: Service,
+    settings: dict[str, str],
+    databases: Databases,
+    script: str,
+    skipped: list[str],
+) -> None:
+    def alembic(*command: str) -> str:
+        return service.run("run", "alembic", *command, settings=settings)
+
+    alembic("upgrade", CREATE_TABLES)
+    databases.execute(settings["DATABASE_URL"], script)
+
+    output = alembic("upgrade", "heads")
+
+    for name in skipped:
+        assert f"Skipped {name}, which has been dropped" in output
+    alembic("downgrade", CREATE_TABLES)
+    alembic("upgrade", "heads")
 
 
 # `test_lived_in.py` does the same on Postgres.
