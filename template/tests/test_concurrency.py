@@ -29,6 +29,26 @@ def test_one_of_many_updates_of_a_version_succeeds(seller: httpx2.Client) -> Non
     assert statuses(at_once([update] * CLIENTS)) == {200: 1, 412: CLIENTS - 1}
 
 
+def test_one_of_many_items_with_a_sku_is_created(seller: httpx2.Client) -> None:
+    create = partial(seller.post, "/items", json=LAMP | {"sku": "A"})
+
+    assert statuses(at_once([create] * CLIENTS)) == {201: 1, 409: CLIENTS - 1}
+
+
+def test_imports_that_cross_store_each_sku_once(service: Service, seller: httpx2.Client) -> None:
+    rows = [LAMP | {"sku": str(number)} for number in range(10)]
+    orders = [rows, rows[::-1]] * (CLIENTS // 2)
+    imports = [partial(seller.post, "/items/import", json={"items": order}) for order in orders]
+
+    # They would deadlock if each inserted its rows as they came.
+    with database.slow(service.database_url, "INSERT ON items", seconds=0.01):
+        responses = at_once(imports)
+
+    assert statuses(responses) == {200: CLIENTS}
+    created = [row["id"] for response in responses for row in response.json()["created"]]
+    assert len(set(created)) == len(created) == len(rows)
+
+
 def test_a_lost_race_without_if_match_is_409(seller: httpx2.Client) -> None:
     path = f"/items/{put_on_sale(seller)}"
     updates = [partial(seller.patch, path, json={"stock": 20 + n}) for n in range(CLIENTS)]
