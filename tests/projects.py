@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from difflib import unified_diff
 from hashlib import sha256
@@ -74,9 +74,16 @@ class Projects:
         self.shell.git("commit", "--quiet", "--message", "Mine", cwd=project)
 
     def update(
-        self, project: Path, answers: Mapping[str, str] = NONE, version: str | None = None
+        self,
+        project: Path,
+        answers: Mapping[str, str] = NONE,
+        version: str | None = None,
+        rewritten: Collection[str] = (),
     ) -> None:
-        """Run `copier update --defaults --data …`; fail on a conflict. None is the newest."""
+        """Run `copier update --defaults --data …`; fail on a conflict. None is the newest.
+
+        A conflict in a file that the owner knows as rewritten ends with the lines of the update.
+        """
         with local.env(**self.shell.environment):
             copier.run_update(
                 project,
@@ -87,6 +94,10 @@ class Projects:
                 overwrite=True,
                 quiet=True,
             )
+        for path in rewritten:
+            file = project / path
+            file.write_text(with_the_new_lines(file.read_text("utf-8")), "utf-8")
+            self.shell.git("add", path, cwd=project)
         # Copier exits with 0 even then.
         if self.shell.git("ls-files", "--unmerged", cwd=project):
             conflicts = self.shell.git("diff", "--diff-filter=U", cwd=project)
@@ -149,7 +160,9 @@ def expect_updated(project: Path, started: Path, copy: Path) -> None:
     )
 
 
-def expect_merged(updated: Tree, before: Tree, old: Tree, new: Tree) -> None:
+def expect_merged(
+    updated: Tree, before: Tree, old: Tree, new: Tree, rewritten: Collection[str] = ()
+) -> None:
     """Fail with a diff unless an update kept the owner's changes and took everything else.
 
     The project came from the release `old`. As above, there may be nothing else, and nothing new in
@@ -161,6 +174,9 @@ def expect_merged(updated: Tree, before: Tree, old: Tree, new: Tree) -> None:
         for path in before.keys() | old.keys() | new.keys()
         if deleted.isdisjoint(folder.as_posix() for folder in PurePosixPath(path).parents)
     } | {path: before.get(path, new[path]) for path in skipped() if path in new}
+    for path in rewritten:
+        if entry := merged[path]:
+            merged[path] = entry[0], with_the_new_lines(entry[1].decode()).encode()
     conflicts = [
         f"{path}:\n{lines}" for path, entry in merged.items() if (lines := conflict(entry))
     ]
@@ -184,6 +200,12 @@ def merge(mine: Entry | None, old: Entry | None, new: Entry | None) -> Entry | N
             ["git", "merge-file", "--stdout", *files], capture_output=True, check=False
         )
         return mine[0], done.stdout
+
+
+def with_the_new_lines(text: str) -> str:
+    """Resolve each conflict in a file: take the lines after the update."""
+    conflicts = re.compile(r"^<<<<<<< .*?^=======\n(.*?)^>>>>>>> .*?\n", re.DOTALL | re.MULTILINE)
+    return conflicts.sub(r"\1", text)
 
 
 def conflict(merged: Entry | None) -> str:

@@ -1,5 +1,7 @@
-"""An update of a service that its owner has changed a lot keeps every change, and works."""
+"""An update of a service that its owner has changed a lot keeps every change and row, and works."""
 
+import re
+import shlex
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -7,12 +9,20 @@ from shutil import rmtree
 from tempfile import mkdtemp
 
 import pytest
+import yaml
 
 from hooks.databases import Databases
 from hooks.release import NEXT, releases
-from hooks.variants import Variant, variants
-from tests.conftest import Shell
-from tests.lived_in.owner import Owner, live_in
+from hooks.variants import ROOT, Variant, variants
+from tests.lived_in import rows
+from tests.lived_in.owner import (
+    FEWER_STEPS,
+    Owner,
+    deletes_orders_as_documented,
+    expects_that_items_are_hidden,
+    live_in,
+    rewritten,
+)
 from tests.projects import Projects, expect_merged, tree
 from tests.test_updates import FIRST
 
@@ -23,6 +33,7 @@ SUITE = (("pytest", "--numprocesses", "2"),)
 # Two variants that share no choice, because a suite takes a minute or more. The others have the
 # same edits, and the files of a new copy, whose suite `test_variants.py` runs.
 SUITES = ("async-postgres-repository", "sync-sqlite-crud")
+NEWEST = [*releases()][-1]
 
 
 @pytest.fixture(scope="session")
@@ -34,18 +45,24 @@ def environment() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
+def release(request: pytest.FixtureRequest) -> str:
+    """Return the release from which the owner starts: the first, unless a test has another."""
+    return str(getattr(request, "param", FIRST))
+
+
+@pytest.fixture
 def owner(
     projects: Projects,
-    shell: Shell,
     databases: Databases,
     environment: dict[str, str],
     variant: Variant,
+    release: str,
 ) -> Iterator[Owner]:
     # Not in pytest's temporary folder: the service's own run of pytest makes that private, and
     # Postgres runs as another user when root starts it.
     folder = Path(mkdtemp(prefix=f"lived-in-{variant.name}-"))
-    project = projects.start(folder / "project", FIRST, variant.answers)
-    yield Owner(project, variant, databases, shell, environment)
+    project = projects.start(folder / "project", release, variant.answers)
+    yield Owner(project, variant, databases, projects.shell, environment)
     rmtree(folder)
 
 
@@ -65,16 +82,89 @@ def test_an_update_keeps_what_an_owner_did(
     live_in(owner)
     # A failure after this is the update's.
     owner.run_all(STATIC)
+    before = rows.read(owner.database_url, tables(owner))
 
     for old, new in pairwise(versions(variant)):
-        before = tree(owner.folder)
-        projects.update(owner.folder, version=new)
-        copies = (tree(projects.copy(version, variant.answers)) for version in (old, new))
-        expect_merged(tree(owner.folder), before, *copies)
+        update(projects, owner, old, new)
+        follow_the_message(owner, merges=variant.answers["concurrency"] == "async")
         owner.commit(f"update to {new}")
 
-    owner.run_all(STATIC + MIGRATIONS)
+    expects_that_items_are_hidden(owner)
+    owner.run_all(STATIC)
+    expect_rows_kept(projects, owner, FIRST, before)
     if variant.name in SUITES:
         # Block the folder of the development database: the suite must not need it.
         (owner.folder / ".data").write_text("There is none.\n")
         owner.run_all(SUITE)
+
+
+@pytest.mark.parametrize("release", [NEWEST], indirect=True)
+@pytest.mark.parametrize("variant", variants(), ids=lambda variant: variant.name)
+def test_an_update_from_the_newest_release_keeps_the_rows(
+    projects: Projects, owner: Owner, variant: Variant
+) -> None:
+    live_in(owner, FEWER_STEPS)
+    if variant.answers["data_access"] == "repository":
+        live_in(owner, [deletes_orders_as_documented])
+    before = rows.read(owner.database_url, tables(owner))
+
+    update(projects, owner, NEWEST, NEXT)
+    follow_the_message(owner, merges=variant.answers["concurrency"] == "sync")
+
+    owner.run_all(STATIC)
+    expect_rows_kept(projects, owner, NEWEST, before)
+
+
+def tables(owner: Owner) -> list[str]:
+    has_orders = (owner.folder / "app" / "orders" / "models.py").exists()
+    return [table for table in rows.READ if has_orders or not table.startswith("order")]
+
+
+def update(projects: Projects, owner: Owner, old: str, new: str) -> None:
+    """Update, and fail unless that merged the owner's changes with those of the release."""
+    before = tree(owner.folder)
+    projects.update(owner.folder, version=new, rewritten=[rewritten(owner)])
+    then, now = (tree(projects.copy(version, owner.variant.answers)) for version in (old, new))
+    expect_merged(tree(owner.folder), before, then, now, rewritten=[rewritten(owner)])
+
+
+def follow_the_message(owner: Owner, *, merges: bool) -> None:
+    """Type what the message after an update says about new migrations; some forget to merge."""
+    settings = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
+    merge, upgrade = re.findall("`uv run (alembic .+?)`", settings["_message_after_update"])
+    assert "merge heads" in merge
+    if owner.shell.git("status", "--porcelain", "migrations/versions", cwd=owner.folder):
+        if merges:
+            owner.run(*shlex.split(merge))
+        owner.run(*shlex.split(upgrade))
+
+
+def expect_rows_kept(projects: Projects, owner: Owner, release: str, before: rows.Rows) -> None:
+    """Fail unless the rows are there, also after the migrations since the release are undone."""
+    owner.run_all(MIGRATIONS)
+    rows.expect_kept(before, rows.read(owner.database_url, before))
+
+    owner.run("alembic", "downgrade", first_migration_since(projects, owner.variant, release))
+    assert rows.read(owner.database_url, before) == before
+
+    owner.run_all(MIGRATIONS)
+    rows.expect_kept(before, rows.read(owner.database_url, before))
+    owner.run("alembic", "downgrade", "base")
+
+
+def first_migration_since(projects: Projects, variant: Variant, release: str) -> str:
+    """Return what `alembic downgrade` needs to undo all of the template's since a release."""
+    folders = [
+        projects.copy(version, variant.answers) / "migrations" / "versions"
+        for version in (release, NEXT)
+    ]
+    old, new = (
+        {file.name: file.read_text("utf-8") for file in folder.iterdir()} for folder in folders
+    )
+    names = [
+        re.findall('^(?:down_)?revision: .*"(.+)"$', new[name], re.MULTILINE)
+        for name in new.keys() - old.keys()
+    ]
+    added = {revision for revision, _ in names}
+    (first,) = [f"{revision}@{before}" for revision, before in names if before not in added]
+    return first
