@@ -91,6 +91,8 @@ ODD_NUMBERS = ("+1", "%2B1", "01", "1.0", "1_0", "%201", "1%0a", "%D9%A1")
 # Long enough, but among the first that an attacker tries (OWASP ASVS 5.0, 6.2.4).
 COMMON_PASSWORDS = ("password", "PassWord1", "12345678", "qwertyuiop", "iloveyou", "1q2w3e4r")
 UNKNOWN_IDS = (INT32 + 1, INT64)  # valid, but of no row
+FREE_GUESSES = 10  # wrong passwords in a row that need not wait (OWASP ASVS 5.0, 6.3.1)
+LONGEST_WAIT = 300  # seconds
 CLIENTS = 10
 
 
@@ -444,6 +446,54 @@ def login_takes_the_same_time(api: Api) -> None:
     known, unknown = (min(times) for times in zip(*pairs, strict=True))
     times = f"wrong password {known:.4f} s, unknown email {unknown:.4f} s"
     assert 0.4 < unknown / known < 2.5, f"the time tells which emails are known: {times}"
+
+
+@topic
+def guessed_passwords(api: Api) -> None:
+    """After many wrong passwords for one email, known or not, the next one has to wait."""
+    user, other = api.register("guessed"), api.register("other")
+    refusals = [guess_until_refused(api, email) for email in (f"{unique()}@x.example", user.email)]
+    assert refusals[0].json() == refusals[1].json(), "the refusal tells which emails are known"
+    api.login(other.email, other.password)
+    time.sleep(int(refusals[1].headers["retry-after"]))
+    api.login(user.email.upper(), user.password)
+    # The right one has ended the row of wrong ones.
+    for _ in range(FREE_GUESSES):
+        api.login(user.email, unique(), 401)
+    api.login(user.email, user.password)
+
+
+def guess_until_refused(api: Api, email: str) -> httpx.Response:
+    """Try wrong passwords until one is not even looked at.
+
+    On a slow machine, a short wait may be over before the next try; but each one is longer.
+    """
+    for number in range(2 * FREE_GUESSES):
+        wanted = (401,) if number < FREE_GUESSES else (401, 429)
+        # The case of an email does not matter.
+        answer = api.login(email.upper() if number % 2 else email, unique(), *wanted)
+        if answer.status_code == 429:
+            wait = answer.headers.get("retry-after", "")
+            assert re.fullmatch(r"[1-9][0-9]*", wait), show(answer)
+            assert int(wait) <= LONGEST_WAIT, show(answer)
+            return answer
+    raise AssertionError(f"{number + 1} wrong passwords for one email, and none had to wait")
+
+
+@topic
+def guessed_current_passwords(api: Api) -> None:
+    """A token gives its thief no more guesses than the log-in does."""
+    user = api.register("stolen")
+    for number in range(2 * FREE_GUESSES):
+        body = {"email": f"{unique()}@example.com", "current_password": unique()}
+        wanted = (403,) if number < FREE_GUESSES else (403, 429)
+        answer = api.call("PATCH", "/users/me", *wanted, user=user, body=body)
+        if answer.status_code == 429:
+            break
+    wait = int(answer.headers["retry-after"])
+    expect_equal(api.json("GET", "/users/me", 200, user), user.body)
+    time.sleep(wait)
+    api.login(user.email, user.password)
 
 
 @topic
@@ -1738,6 +1788,25 @@ def race_for_an_email(api: Api) -> None:
     token = api.login(created["email"], sent["password"]).json()["access_token"]
     me = api.json("GET", "/users/me", headers={"Authorization": f"Bearer {token}"})
     assert me == created, f"{me} is not the one that was told 201: {created}"
+
+
+@topic
+def race_of_guesses(api: Api) -> None:
+    """Guesses that are sent at once are counted like others; right passwords are not counted."""
+    user = api.register("race")
+    for email in (user.email, f"{unique()}@example.com"):
+
+        def guess(_number: int, email: str = email) -> httpx.Response:
+            return api.login(email, unique(), 401, 429)
+
+        answers = at_once(3 * FREE_GUESSES, guess)
+        # Some more pass while they take their time: six, if they take half a minute.
+        passed = statuses(answers).count(401)
+        assert FREE_GUESSES <= passed <= FREE_GUESSES + 6, statuses(answers)
+
+    crowd = api.register("crowd")
+    logins = at_once(2 * FREE_GUESSES, lambda _: api.login(crowd.email, crowd.password))
+    expect_equal(len({login.json()["token_type"] for login in logins}), 1)
 
 
 @topic

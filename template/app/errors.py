@@ -1,7 +1,9 @@
 """Exceptions that clients get as a problem response, made by app/error_handlers.py."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 from app import openapi
@@ -49,6 +51,14 @@ class ConflictError(ProblemError):
 
 class PreconditionFailedError(ProblemError):
     status = HTTPStatus.PRECONDITION_FAILED
+
+
+class TooManyAttemptsError(ProblemError):
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, detail: str, wait: timedelta) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(ceil(wait.total_seconds()))}
 
 
 class BusyError(ProblemError):

@@ -34,7 +34,7 @@ CONFIG = SchemathesisConfig.from_dict(
         "checks": {
             "positive_data_acceptance": {
                 # 412 and 422 only where `may_refuse` allows them.
-                "expected-statuses": ["2xx", "401", "403", "404", "409", "412", "422"]
+                "expected-statuses": ["2xx", "401", "403", "404", "409", "412", "422", "429"]
             }
         }
     }

@@ -26,7 +26,10 @@ class User(Timestamps, Base):
 
 
 class FailedLogins(Base):
-    """How often log-ins with an email have failed in a row. The email may have no account."""
+    """How often a password for an email was wrong in a row. The email may have no account.
+
+    The rows of forgotten attempts can be deleted: see `app/attempts.py`.
+    """
 
     __tablename__ = "failed_logins"
 
