@@ -28,7 +28,7 @@ class User(Timestamps, Base):
 class FailedLogins(Base):
     """How often a password for an email was wrong in a row. The email may have no account.
 
-    The rows of forgotten attempts can be deleted: see `app/attempts.py`.
+    `app/attempts.py` has the rules, and `app purge` deletes old rows.
     """
 
     __tablename__ = "failed_logins"
