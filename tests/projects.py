@@ -18,7 +18,7 @@ import pytest
 import yaml
 from plumbum import local
 
-from hooks.release import clone_with_releases
+from hooks.release import NEXT, clone_with_releases, releases
 from hooks.variants import ROOT
 
 if TYPE_CHECKING:
@@ -102,6 +102,15 @@ class Projects:
         if self.shell.git("ls-files", "--unmerged", cwd=project):
             conflicts = self.shell.git("diff", "--diff-filter=U", cwd=project)
             pytest.fail(f"conflicts:\n{conflicts}", pytrace=False)
+
+    def before_the_last_migration(self, answers: Mapping[str, str]) -> str:
+        """Return the newest release that lacks a migration of the template."""
+
+        def migrations(version: str) -> set[str]:
+            files = self.copy(version, answers).glob("migrations/versions/*.py")
+            return {file.name for file in files}
+
+        return [each for each in releases() if migrations(each) != migrations(NEXT)][-1]
 
     def questionnaire(self, version: str) -> Path:
         """Return a folder with nothing but the version's copier.yml."""

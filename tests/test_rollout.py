@@ -20,7 +20,7 @@ import pytest
 
 from hooks.check import production, served
 from hooks.databases import Databases
-from hooks.release import NEXT, releases
+from hooks.release import NEXT
 from hooks.service import Service
 from hooks.variants import Variant, variants
 from tests.api import Api, Json, User, expect_equal, order_body
@@ -124,14 +124,9 @@ def folder() -> Iterator[Path]:
 def test_a_release_serves_on_while_the_next_one_migrates(
     projects: Projects, databases: Databases, folder: Path, variant: Variant
 ) -> None:
-    def migrations(version: str) -> list[str]:
-        files = projects.copy(version, variant.answers).glob("migrations/versions/*.py")
-        return sorted(file.name for file in files)
-
-    before = [each for each in releases() if migrations(each) != migrations(NEXT)]
     old, new = (
         Service(copytree(projects.copy(version, variant.answers), folder / version))
-        for version in (before[-1], NEXT)
+        for version in (projects.before_the_last_migration(variant.answers), NEXT)
     )
     new.run("sync")  # not while the old one serves
     database_url = databases.new(variant)
