@@ -20,6 +20,7 @@ API = "/api/v1"
 Id = Annotated[int, Field(ge=1, lt=2**63)]
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 Name = Annotated[Text, Field(min_length=1, max_length=200)]
+Sku = Annotated[Text, Field(min_length=1, max_length=64)]
 Description = Annotated[Text, Field(max_length=1000)]
 Price = Annotated[Decimal, Field(ge=0, max_digits=10, decimal_places=2)]
 Stock = Annotated[int, Field(ge=0, lt=2**31)]
@@ -31,6 +32,7 @@ class Body(BaseModel):
 
 class NewItem(Body):
     name: Name
+    sku: Sku | None = None
     description: Description | None = None
     price: Price
     stock: Stock = 0
@@ -42,6 +44,7 @@ OMITTED: Any = None
 class ItemChanges(Body):
     # A default is not validated: a field that is left out is None, one that is null is refused.
     name: Name = OMITTED
+    sku: Sku | None = None
     description: Description | None = None
     price: Price = OMITTED
     stock: Stock = OMITTED

@@ -30,26 +30,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-COLUMNS = "id, name, description, price, stock, owner_id, created_at, updated_at"
+COLUMNS = "id, name, sku, description, price, stock, owner_id, created_at, updated_at"
 USER = "SELECT is_active, token_version FROM users WHERE id = $1"
-ITEM = f"SELECT {COLUMNS}, version FROM items WHERE id = $1"
+ITEM = f"SELECT {COLUMNS}, version FROM items WHERE id = $1 AND deleted_at IS NULL"
 ITEM_WITH_OWNER = """
-    SELECT i.id, i.name, i.description, i.price, i.stock, i.owner_id, i.created_at, i.updated_at,
-           i.version, u.name AS owner_name
-    FROM items AS i JOIN users AS u ON u.id = i.owner_id WHERE i.id = $1
+    SELECT i.id, i.name, i.sku, i.description, i.price, i.stock, i.owner_id, i.created_at,
+           i.updated_at, i.version, u.name AS owner_name
+    FROM items AS i JOIN users AS u ON u.id = i.owner_id
+    WHERE i.id = $1 AND i.deleted_at IS NULL
 """
 PAGE = f"""
-    SELECT {COLUMNS} FROM items WHERE (created_at, id) < ($1, $2)
+    SELECT {COLUMNS} FROM items
+    WHERE (created_at, id) < ($1, $2) AND deleted_at IS NULL
     ORDER BY created_at DESC, id DESC LIMIT $3
 """
 CREATE = f"""
-    INSERT INTO items (name, description, price, stock, owner_id, created_at, updated_at, version)
-    VALUES ($1, $2, $3, $4, $5, $6, $6, 1) RETURNING {COLUMNS}
+    INSERT INTO items
+        (name, sku, description, price, stock, owner_id, created_at, updated_at, version)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 1) RETURNING {COLUMNS}
 """
 PATCH = f"""
-    UPDATE items SET name = $1, description = $2, price = $3, stock = $4, updated_at = $5,
+    UPDATE items SET name = $1, sku = $2, description = $3, price = $4, stock = $5, updated_at = $6,
            version = version + 1
-    WHERE id = $6 AND version = $7 RETURNING {COLUMNS}, version
+    WHERE id = $7 AND version = $8 AND deleted_at IS NULL RETURNING {COLUMNS}, version
 """
 ORDER = """
     INSERT INTO orders (buyer_id, status, created_at, updated_at)
@@ -57,7 +60,7 @@ ORDER = """
 """
 TAKE = """
     UPDATE items SET stock = stock - $2, version = version + 1
-    WHERE id = $1 AND stock >= $2 RETURNING price
+    WHERE id = $1 AND stock >= $2 AND deleted_at IS NULL RETURNING price
 """
 LINE = "INSERT INTO order_lines (order_id, item_id, quantity, unit_price) VALUES ($1, $2, $3, $4)"
 
@@ -97,7 +100,14 @@ async def create(request: Request) -> Response:
     async with request.app.state.pool.acquire() as connection:
         owner_id = await user(request, connection)
         row = await connection.fetchrow(
-            CREATE, data.name, data.description, data.price, data.stock, owner_id, now()
+            CREATE,
+            data.name,
+            data.sku,
+            data.description,
+            data.price,
+            data.stock,
+            owner_id,
+            now(),
         )
     return answer(dict(row), 201, Location=f"{API}/items/{row['id']}", ETag='"1"')
 
@@ -112,8 +122,9 @@ async def patch(request: Request) -> Response:
         if row["owner_id"] != user_id:
             raise HTTPException(403)
         item = dict(row) | changes
-        values = (item["name"], item["description"], item["price"], item["stock"], now())
-        row = await connection.fetchrow(PATCH, *values, item["id"], item["version"])
+        names = ("name", "sku", "description", "price", "stock")
+        values = [item[name] for name in names]
+        row = await connection.fetchrow(PATCH, *values, now(), item["id"], item["version"])
     if row is None:
         raise HTTPException(409)
     item = dict(row)
@@ -134,7 +145,7 @@ async def order(request: Request) -> Response:
         for item, quantity in sorted(wanted.items()):
             price = await connection.fetchval(TAKE, item, quantity)
             if price is None:
-                exists = await connection.fetchval("SELECT id FROM items WHERE id = $1", item)
+                exists = await connection.fetchrow(ITEM, item)
                 reason = "out_of_stock" if exists else "not_found"
                 rejected.append({"item_id": item, "reason": reason})
                 continue

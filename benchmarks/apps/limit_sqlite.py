@@ -31,26 +31,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-COLUMNS = "id, name, description, price, stock, owner_id, created_at, updated_at"
+COLUMNS = "id, name, sku, description, price, stock, owner_id, created_at, updated_at"
 USER = "SELECT is_active, token_version FROM users WHERE id = ?"
-ITEM = f"SELECT {COLUMNS}, version FROM items WHERE id = ?"
+ITEM = f"SELECT {COLUMNS}, version FROM items WHERE id = ? AND deleted_at IS NULL"
 ITEM_WITH_OWNER = """
-    SELECT i.id, i.name, i.description, i.price, i.stock, i.owner_id, i.created_at, i.updated_at,
-           i.version, u.name AS owner_name
-    FROM items AS i JOIN users AS u ON u.id = i.owner_id WHERE i.id = ?
+    SELECT i.id, i.name, i.sku, i.description, i.price, i.stock, i.owner_id, i.created_at,
+           i.updated_at, i.version, u.name AS owner_name
+    FROM items AS i JOIN users AS u ON u.id = i.owner_id
+    WHERE i.id = ? AND i.deleted_at IS NULL
 """
 PAGE = f"""
-    SELECT {COLUMNS} FROM items WHERE (created_at, id) < (?, ?)
+    SELECT {COLUMNS} FROM items
+    WHERE (created_at, id) < (?, ?) AND deleted_at IS NULL
     ORDER BY created_at DESC, id DESC LIMIT ?
 """
 CREATE = f"""
-    INSERT INTO items (name, description, price, stock, owner_id, created_at, updated_at, version)
-    VALUES (?, ?, ?, ?, ?, ?6, ?6, 1) RETURNING {COLUMNS}
+    INSERT INTO items
+        (name, sku, description, price, stock, owner_id, created_at, updated_at, version)
+    VALUES (?, ?, ?, ?, ?, ?, ?7, ?7, 1) RETURNING {COLUMNS}
 """
 PATCH = f"""
-    UPDATE items SET name = ?, description = ?, price = ?, stock = ?, updated_at = ?,
+    UPDATE items SET name = ?, sku = ?, description = ?, price = ?, stock = ?, updated_at = ?,
            version = version + 1
-    WHERE id = ? AND version = ? RETURNING {COLUMNS}, version
+    WHERE id = ? AND version = ? AND deleted_at IS NULL RETURNING {COLUMNS}, version
 """
 ORDER = """
     INSERT INTO orders (buyer_id, status, created_at, updated_at)
@@ -58,7 +61,7 @@ ORDER = """
 """
 TAKE = """
     UPDATE items SET stock = stock - ?2, version = version + 1
-    WHERE id = ?1 AND stock >= ?2 RETURNING price
+    WHERE id = ?1 AND stock >= ?2 AND deleted_at IS NULL RETURNING price
 """
 LINE = "INSERT INTO order_lines (order_id, item_id, quantity, unit_price) VALUES (?, ?, ?, ?)"
 
@@ -125,8 +128,8 @@ async def create(request: Request) -> Response:
     cents = int(data.price.scaleb(2))
     with transaction(request) as connection:
         owner_id = user(request, connection)
-        values = (data.name, data.description, cents, data.stock, owner_id, stored(now()))
-        row = connection.execute(CREATE, values).fetchone()
+        fields = (data.name, data.sku, data.description, cents, data.stock)
+        row = connection.execute(CREATE, (*fields, owner_id, stored(now()))).fetchone()
     return answer(readable(row), 201, Location=f"{API}/items/{row['id']}", ETag='"1"')
 
 
@@ -142,8 +145,9 @@ async def patch(request: Request) -> Response:
         if row["owner_id"] != user_id:
             raise HTTPException(403)
         item = dict(row) | changes
-        values = (item["name"], item["description"], item["price"], item["stock"], stored(now()))
-        row = connection.execute(PATCH, (*values, item["id"], item["version"])).fetchone()
+        names = ("name", "sku", "description", "price", "stock")
+        values = (*(item[name] for name in names), stored(now()), item["id"], item["version"])
+        row = connection.execute(PATCH, values).fetchone()
         if row is None:
             raise HTTPException(409)
     item = readable(row)
@@ -165,7 +169,7 @@ async def order(request: Request) -> Response:
         for item, quantity in sorted(wanted.items()):
             taken = connection.execute(TAKE, (item, quantity)).fetchone()
             if taken is None:
-                exists = connection.execute("SELECT id FROM items WHERE id = ?", (item,)).fetchone()
+                exists = connection.execute(ITEM, (item,)).fetchone()
                 reason = "out_of_stock" if exists else "not_found"
                 rejected.append({"item_id": item, "reason": reason})
                 continue

@@ -57,10 +57,12 @@ class Item(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     name: Mapped[str]
+    sku: Mapped[str | None]
     description: Mapped[str | None]
     price: Mapped[Decimal]
     stock: Mapped[int]
     version: Mapped[int] = mapped_column(default=1)
+    deleted_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     updated_at: Mapped[datetime] = mapped_column(default=utcnow, onupdate=utcnow)
 
@@ -94,6 +96,7 @@ class OrderLine(Base):
 
 class ItemCreate(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=200)]
+    sku: Annotated[str | None, Field(min_length=1, max_length=64)] = None
     description: Annotated[str | None, Field(max_length=1000)] = None
     price: Annotated[Decimal, Field(ge=0, max_digits=10, decimal_places=2)]
     stock: Annotated[int, Field(ge=0)] = 0
@@ -101,6 +104,7 @@ class ItemCreate(BaseModel):
 
 class ItemUpdate(BaseModel):
     name: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    sku: Annotated[str | None, Field(min_length=1, max_length=64)] = None
     description: Annotated[str | None, Field(max_length=1000)] = None
     price: Annotated[Decimal | None, Field(ge=0, max_digits=10, decimal_places=2)] = None
     stock: Annotated[int | None, Field(ge=0)] = None
@@ -111,6 +115,7 @@ class ItemRead(BaseModel):
 
     id: int
     name: str
+    sku: str | None
     description: str | None
     price: Decimal
     stock: int

@@ -62,11 +62,16 @@ class ItemRepository:
         self.session = session
 
     def get(self, item_id: int) -> Item | None:
-        statement = select(Item).where(Item.id == item_id).options(selectinload(Item.owner))
+        statement = (
+            select(Item)
+            .where(Item.deleted_at.is_(None))
+            .where(Item.id == item_id)
+            .options(selectinload(Item.owner))
+        )
         return (self.session.execute(statement)).scalar_one_or_none()
 
     def page(self, cursor: str | None, limit: int) -> tuple[list[Item], str | None]:
-        statement = select(Item).options(selectinload(Item.owner))
+        statement = select(Item).where(Item.deleted_at.is_(None)).options(selectinload(Item.owner))
         if cursor:
             _, created_at, item_id = json.loads(urlsafe_b64decode(cursor + "=="))
             last = tuple_(datetime.fromisoformat(created_at), item_id)
@@ -101,7 +106,12 @@ class OrderRepository:
     def create(self, data: OrderCreate, buyer_id: int) -> Order:
         order = Order(buyer_id=buyer_id, lines=[])
         for line in data.lines:
-            statement = select(Item).where(Item.id == line.item_id).with_for_update()
+            statement = (
+                select(Item)
+                .where(Item.deleted_at.is_(None))
+                .where(Item.id == line.item_id)
+                .with_for_update()
+            )
             item = (self.session.execute(statement)).scalar_one_or_none()
             if item is None or item.stock < line.quantity:
                 raise HTTPException(409)
