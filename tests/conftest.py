@@ -95,6 +95,14 @@ def projects(shared: Path, shell: Shell) -> Projects:
     return Projects(shared / "projects", shell)
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Return an empty folder outside of pytest's, which is private: Postgres is another user."""
+    folder = Path(mkdtemp(prefix="services-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.fixture(scope="session")
 def databases() -> Iterator[Databases]:
     with Databases() as databases:

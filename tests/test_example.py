@@ -1,10 +1,7 @@
 """The commands in a service's README delete an example."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 
 import pytest
 
@@ -15,14 +12,6 @@ from hooks.service import Service
 from hooks.variants import Variant, variants
 from tests.conftest import Shell
 from tests.test_lived_in import MIGRATIONS, STATIC, SUITE, SUITES
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    # Not in pytest's temporary folder, which is private: Postgres runs as another user.
-    folder = Path(mkdtemp(prefix="example-"))
-    yield folder / "service"
-    rmtree(folder)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from shutil import copytree, rmtree
-from tempfile import mkdtemp
+from shutil import copytree
 from threading import Condition, Event
 from typing import Any
 
@@ -109,13 +108,6 @@ class Load:
             assert "Retry-After" in response.headers, response.headers
             return None
         return response.json() if response.content else {}
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    folder = Path(mkdtemp(prefix="rollout-"))
-    yield folder
-    rmtree(folder)
 
 
 @pytest.mark.parametrize(
