@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from shutil import rmtree
@@ -44,24 +44,19 @@ def environment() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def release() -> str:
-    """Return the release from which the owner starts: the first, unless a test has another."""
-    return FIRST
-
-
-@pytest.fixture
-def owner(
-    projects: Projects,
-    databases: Databases,
-    environment: dict[str, str],
-    variant: Variant,
-    release: str,
-) -> Iterator[Owner]:
+def start(
+    projects: Projects, databases: Databases, environment: dict[str, str], variant: Variant
+) -> Iterator[Callable[[str], Owner]]:
+    """Return what starts a service from a release, once in a test."""
     # Not in pytest's temporary folder: the service's own run of pytest makes that private, and
     # Postgres runs as another user when root starts it.
     folder = Path(mkdtemp(prefix=f"lived-in-{variant.name}-"))
-    project = projects.start(folder / "project", release, variant.answers)
-    yield Owner(project, variant, databases, projects.shell, environment)
+
+    def start(release: str) -> Owner:
+        project = projects.start(folder / "project", release, variant.answers)
+        return Owner(project, variant, databases, projects.shell, environment)
+
+    yield start
     rmtree(folder)
 
 
@@ -76,8 +71,9 @@ def versions(variant: Variant) -> list[str]:
 
 @pytest.mark.parametrize("variant", variants(), ids=lambda variant: variant.name)
 def test_an_update_keeps_what_an_owner_did(
-    projects: Projects, owner: Owner, variant: Variant
+    projects: Projects, start: Callable[[str], Owner], variant: Variant
 ) -> None:
+    owner = start(FIRST)
     live_in(owner)
     # A failure after this is the update's.
     owner.run_all(STATIC)
@@ -99,8 +95,10 @@ def test_an_update_keeps_what_an_owner_did(
 
 @pytest.mark.parametrize("variant", variants(), ids=lambda variant: variant.name)
 def test_an_update_over_the_last_migration_keeps_the_rows(
-    projects: Projects, owner: Owner, variant: Variant, release: str
+    projects: Projects, start: Callable[[str], Owner], variant: Variant
 ) -> None:
+    release = projects.before_the_last_migration(variant.answers)
+    owner = start(release)
     live_in(owner, FEWER_STEPS)
     if variant.answers["data_access"] == "repository":
         live_in(owner, [deletes_orders_as_documented])
