@@ -32,6 +32,7 @@ from starlette.routing import Route
 
 COLUMNS = "id, name, sku, description, price, stock, owner_id, created_at, updated_at"
 USER = "SELECT is_active, token_version FROM users WHERE id = $1"
+BUYER = f"{USER} FOR SHARE"
 ITEM = f"SELECT {COLUMNS}, version FROM items WHERE id = $1 AND deleted_at IS NULL"
 ITEM_WITH_OWNER = """
     SELECT i.id, i.name, i.sku, i.description, i.price, i.stock, i.owner_id, i.created_at,
@@ -54,20 +55,27 @@ PATCH = f"""
            version = version + 1
     WHERE id = $7 AND version = $8 AND deleted_at IS NULL RETURNING {COLUMNS}, version
 """
+WANTED = """
+    SELECT id, price, stock FROM items
+    WHERE id = ANY($1) AND deleted_at IS NULL ORDER BY id FOR UPDATE
+"""
 ORDER = """
     INSERT INTO orders (buyer_id, status, created_at, updated_at)
     VALUES ($1, 'pending', $2, $2) RETURNING id
 """
-TAKE = """
-    UPDATE items SET stock = stock - $2, version = version + 1
-    WHERE id = $1 AND stock >= $2 AND deleted_at IS NULL RETURNING price
+LINES = """
+    INSERT INTO order_lines (order_id, item_id, quantity, unit_price)
+    SELECT $1, * FROM unnest($2::bigint[], $3::int[], $4::numeric[])
 """
-LINE = "INSERT INTO order_lines (order_id, item_id, quantity, unit_price) VALUES ($1, $2, $3, $4)"
+TAKE = """
+    UPDATE items SET stock = stock - quantity, version = version + 1, updated_at = $2
+    FROM order_lines WHERE order_id = $1 AND item_id = id
+"""
 
 
-async def user(request: Request, connection: Any) -> int:
+async def user(request: Request, connection: Any, statement: str = USER) -> int:
     user_id, version = token(request)
-    row = await connection.fetchrow(USER, user_id)
+    row = await connection.fetchrow(statement, user_id)
     if row is None or not row["is_active"] or row["token_version"] != version:
         raise HTTPException(401)
     return user_id
@@ -141,18 +149,23 @@ async def order(request: Request) -> Response:
     lines = []
     rejected = []
     async with request.app.state.pool.acquire() as connection, connection.transaction():
-        order_id = await connection.fetchval(ORDER, await user(request, connection), at)
+        buyer_id = await user(request, connection, BUYER)
+        rows = await connection.fetch(WANTED, list(wanted))
+        items = {row["id"]: row for row in rows}
         for item, quantity in sorted(wanted.items()):
-            price = await connection.fetchval(TAKE, item, quantity)
-            if price is None:
-                exists = await connection.fetchrow(ITEM, item)
-                reason = "out_of_stock" if exists else "not_found"
-                rejected.append({"item_id": item, "reason": reason})
-                continue
-            await connection.execute(LINE, order_id, item, quantity, price)
-            lines.append({"item_id": item, "quantity": quantity, "unit_price": price})
+            if item not in items:
+                rejected.append({"item_id": item, "reason": "not_found"})
+            elif items[item]["stock"] < quantity:
+                rejected.append({"item_id": item, "reason": "out_of_stock"})
+            else:
+                price = items[item]["price"]
+                lines.append({"item_id": item, "quantity": quantity, "unit_price": price})
         if not lines:
             raise HTTPException(409)
+        order_id = await connection.fetchval(ORDER, buyer_id, at)
+        columns = zip(*(line.values() for line in lines), strict=True)
+        await connection.execute(LINES, order_id, *columns)
+        await connection.execute(TAKE, order_id, at)
     total = sum((line["quantity"] * line["unit_price"] for line in lines), Decimal(0))
     content = {
         "id": order_id,

@@ -55,15 +55,16 @@ PATCH = f"""
            version = version + 1
     WHERE id = ? AND version = ? AND deleted_at IS NULL RETURNING {COLUMNS}, version
 """
+WANTED = "SELECT id, price, stock FROM items WHERE id IN ({}) AND deleted_at IS NULL"
 ORDER = """
     INSERT INTO orders (buyer_id, status, created_at, updated_at)
     VALUES (?, 'pending', ?2, ?2) RETURNING id
 """
-TAKE = """
-    UPDATE items SET stock = stock - ?2, version = version + 1
-    WHERE id = ?1 AND stock >= ?2 AND deleted_at IS NULL RETURNING price
-"""
 LINE = "INSERT INTO order_lines (order_id, item_id, quantity, unit_price) VALUES (?, ?, ?, ?)"
+TAKE = """
+    UPDATE items SET stock = stock - quantity, version = version + 1, updated_at = ?2
+    FROM order_lines WHERE order_id = ?1 AND item_id = id
+"""
 
 
 def user(request: Request, connection: sqlite3.Connection) -> int:
@@ -164,20 +165,26 @@ async def order(request: Request) -> Response:
     lines = []
     rejected = []
     with transaction(request) as connection:
-        values = (user(request, connection), stored(at))
-        (order_id,) = connection.execute(ORDER, values).fetchone()
+        buyer_id = user(request, connection)
+        statement = WANTED.format(", ".join("?" * len(wanted)))
+        items = {row["id"]: row for row in connection.execute(statement, list(wanted))}
         for item, quantity in sorted(wanted.items()):
-            taken = connection.execute(TAKE, (item, quantity)).fetchone()
-            if taken is None:
-                exists = connection.execute(ITEM, (item,)).fetchone()
-                reason = "out_of_stock" if exists else "not_found"
-                rejected.append({"item_id": item, "reason": reason})
-                continue
-            connection.execute(LINE, (order_id, item, quantity, taken["price"]))
-            price = money(taken["price"])
-            lines.append({"item_id": item, "quantity": quantity, "unit_price": price})
+            if item not in items:
+                rejected.append({"item_id": item, "reason": "not_found"})
+            elif items[item]["stock"] < quantity:
+                rejected.append({"item_id": item, "reason": "out_of_stock"})
+            else:
+                price = money(items[item]["price"])
+                lines.append({"item_id": item, "quantity": quantity, "unit_price": price})
         if not lines:
             raise HTTPException(409)
+        (order_id,) = connection.execute(ORDER, (buyer_id, stored(at))).fetchone()
+        rows = (
+            (order_id, line["item_id"], line["quantity"], items[line["item_id"]]["price"])
+            for line in lines
+        )
+        connection.executemany(LINE, rows)
+        connection.execute(TAKE, (order_id, stored(at)))
     total = sum((line["quantity"] * line["unit_price"] for line in lines), Decimal(0))
     content = {
         "id": order_id,
