@@ -89,7 +89,8 @@ def steps(
             "run", "mypy", settings={"MYPY_CACHE_DIR": str(ROOT / ".mypy_cache" / variant.name)}
         ),
         "migrations": lambda: migrate(service, production(databases.new(variant))),
-        "tests": lambda: service.run("run", "pytest"),
+        # Other variants are checked on the other cores.
+        "tests": lambda: service.run("run", "pytest", "--cov", "--numprocesses", "0"),
         "boot": lambda: boot(service, production(databases.new(variant))),
     }
 

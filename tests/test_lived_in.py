@@ -29,7 +29,7 @@ from tests.test_updates import FIRST
 STATIC = (("ruff", "format", "--check"), ("ruff", "check"), ("mypy",))
 MIGRATIONS = (("alembic", "upgrade", "heads"), ("alembic", "check"))
 # With coverage, to find lines that only the deleted tests of orders ran.
-SUITE = (("pytest", "--numprocesses", "2"),)
+SUITE = (("pytest", "--cov", "--numprocesses", "2"),)
 # Two variants that share no choice, because a suite takes a minute or more. The others have the
 # same edits, and the files of a new copy, whose suite `test_variants.py` runs.
 SUITES = ("async-postgres-repository", "sync-sqlite-crud")

@@ -81,6 +81,11 @@ class Operation:
         matches = [re.fullmatch(pattern, path) for path in self.paths if self.method == "POST"]
         return next((match[1] for match in matches if match), None)
 
+    @property
+    def is_protected(self) -> bool:
+        """Whether it needs a token."""
+        return bool(self.definition.get("security"))
+
     def parameters(self, *places: str) -> list[Input]:
         return [
             Input(parameter["in"], parameter["name"], self.single_parts(parameter["schema"]))

@@ -59,13 +59,11 @@ def counted(service: Service, address: str) -> int:
     return sum(failures for (failures,) in rows)
 
 
-def guess_often(service: Service, address: str) -> None:
-    """Guess until the next one waits; pretend that most guesses were long ago."""
-    client = service.client()
-    assert guess(client, address) == 401
-    statement = f"UPDATE failed_logins SET failures = {MANY} WHERE email_hash = :hash"
+def guess_often(service: Service, address: str, failures: int = MANY) -> None:
+    """Guess once, and count it as many guesses, because each keeps a core busy."""
+    assert guess(service.client(), address) == 401
+    statement = f"UPDATE failed_logins SET failures = {failures} WHERE email_hash = :hash"
     database.execute(service.database_url, statement, hash=hash_email(address))
-    assert guess(client, address) == 401
 
 
 def test_the_wait_doubles_up_to_a_limit() -> None:
@@ -92,10 +90,11 @@ def test_attempts_are_refused_until_the_wait_is_over() -> None:
 def test_the_first_wrong_passwords_need_not_wait(
     service: Service, visitor: httpx2.Client, address: str
 ) -> None:
-    for number in range(FREE_FAILURES):
+    for number in range(2):
         assert counted(service, address) == number
         assert guess(visitor, address) == 401
 
+    guess_often(service, address, FREE_FAILURES)
     assert guess(visitor, address) == 401
 
 
@@ -103,6 +102,7 @@ def test_after_many_wrong_passwords_the_next_one_has_to_wait(
     service: Service, visitor: httpx2.Client, address: str
 ) -> None:
     guess_often(service, address)
+    assert guess(visitor, address) == 401
 
     for written in (address, address.upper()):
         for password in (WRONG, PASSWORD):
@@ -122,8 +122,7 @@ def test_a_right_password_ends_the_count(service: Service, visitor: httpx2.Clien
     address = email()
     service.sign_up(address)
     for _ in range(2):
-        for _ in range(FREE_FAILURES):
-            assert guess(visitor, address) == 401
+        guess_often(service, address, FREE_FAILURES)
         assert log_in(visitor, address).status_code == 200
         assert counted(service, address) == 0
 
@@ -135,6 +134,7 @@ def test_a_stolen_token_gives_no_more_guesses(service: Service) -> None:
     assert thief.patch("/users/me", json=change).status_code == 403
     assert counted(service, address) == 1
     guess_often(service, address)
+    assert guess(service.client(), address) == 401
 
     change["current_password"] = PASSWORD
     assert thief.patch("/users/me", json=change).status_code == 429
