@@ -26,10 +26,12 @@ from tests.lived_in.owner import (
 from tests.projects import Projects, expect_merged, tree
 from tests.test_updates import FIRST
 
-STATIC = (("ruff", "format", "--check"), ("ruff", "check"), ("mypy",))
-MIGRATIONS = (("alembic", "upgrade", "heads"), ("alembic", "check"))
+Commands = tuple[tuple[str, ...], ...]
+
+STATIC: Commands = (("ruff", "format", "--check"), ("ruff", "check"), ("mypy",))
+MIGRATIONS: Commands = (("alembic", "upgrade", "heads"), ("alembic", "check"))
 # With coverage, to find lines that only the deleted tests of orders ran.
-SUITE = (("pytest", "--cov", "--numprocesses", "2"),)
+SUITE: Commands = (("pytest", "--cov", "--numprocesses", "2"),)
 # Two variants that share no choice, because a suite takes a minute or more. The others have the
 # same edits, and the files of a new copy, whose suite `test_variants.py` runs.
 SUITES = ("async-postgres-repository", "sync-sqlite-crud")
