@@ -4,6 +4,7 @@ import re
 from functools import lru_cache
 
 from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Session
 
 METHODS_THAT_READ = {"GET", "HEAD"}
 # The execution option that marks the connections of such a session.
@@ -24,6 +25,13 @@ def refuse_writes(connection: Connection, _cursor: object, statement: str, *_: o
     """Listen to `before_cursor_execute`. Cannot see what functions in the database write."""
     if connection.get_execution_options().get("reads_only") and not only_reads(statement):
         raise ReadOnlyError(f"GET and HEAD only read; this would write: {statement}")
+
+
+def needs_commit(session: Session, *, reads: bool) -> bool:
+    """Tell whether there is something to commit, or a change that a commit will refuse."""
+    if not session.in_transaction():  # the caller has closed the session
+        return False
+    return not reads or bool(session.new or session.dirty or session.deleted)
 
 
 @lru_cache(maxsize=1000)
