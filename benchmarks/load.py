@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -39,18 +39,9 @@ def put_under_load(
     """Send requests for some seconds. Raises BenchError unless every answer is a 2xx."""
     # Wait for what earlier clients have left unfinished.
     httpx.get(f"{server.url}{API}/items/1", timeout=60, trust_env=False).raise_for_status()
-    with NamedTemporaryFile("w", suffix=".tsv") as file:
-        file.writelines("\t".join(request) + "\n" for request in requests)
-        file.flush()
-        command = ["wrk", "--threads", "1", "--connections", str(connections)]
-        command += ["--duration", f"{seconds}s", "--timeout", "30s"]
-        command += ["--script", str(SCRIPT), server.url, "--", file.name, token]
-        cpu = server.cpu_seconds()
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        cpu = server.cpu_seconds() - cpu
-    done = json.loads(output.splitlines()[-1])
-    if done["not_2xx"] or done["broken"] or not done["requests"]:
-        raise BenchError(f"{server.name} did not answer every request with a 2xx: {done}")
+    cpu = server.cpu_seconds()
+    done = send(server.url, requests, token, seconds, connections)
+    cpu = server.cpu_seconds() - cpu
     return Load(
         requests_per_second=done["requests"] / done["seconds"],
         p50_ms=done["p50_ms"],
@@ -58,6 +49,27 @@ def put_under_load(
         cpu_us_per_request=cpu / done["requests"] * 1e6,
         rss_mib=server.rss_mib(),
     )
+
+
+def send(
+    url: str,
+    requests: Iterable[Request],
+    token: str,
+    seconds: int,
+    connections: int = CONNECTIONS,
+) -> dict[str, float]:
+    """Send requests for some seconds. Raises BenchError unless every answer is a 2xx."""
+    with NamedTemporaryFile("w", suffix=".tsv") as file:
+        file.writelines("\t".join(request) + "\n" for request in requests)
+        file.flush()
+        command = ["wrk", "--threads", "1", "--connections", str(connections)]
+        command += ["--duration", f"{seconds}s", "--timeout", "30s"]
+        command += ["--script", str(SCRIPT), url, "--", file.name, token]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    done: dict[str, float] = json.loads(output.splitlines()[-1])
+    if done["not_2xx"] or done["broken"] or not done["requests"]:
+        raise BenchError(f"{url} did not answer every request with a 2xx: {done}")
+    return done
 
 
 def require_wrk() -> None:

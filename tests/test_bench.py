@@ -7,8 +7,9 @@ import pytest
 from benchmarks.breakdown import shares
 from benchmarks.comparison import Effort, compare
 from benchmarks.data import fill, log_in, new_database
-from benchmarks.endpoints import ENDPOINTS, ITEMS, create_requests
+from benchmarks.endpoints import API, ENDPOINTS, ITEMS, create_requests
 from benchmarks.load import put_under_load, require_wrk
+from benchmarks.peer import measure_peer, read_requests
 from benchmarks.servers import SERVE, BenchError, install, serving
 from hooks.databases import Databases
 from hooks.variants import ROOT, Variant, variants
@@ -34,7 +35,7 @@ def test_each_endpoint_of_each_server_is_a_row(variant: Variant) -> None:
         (server, endpoint) for server in servers for endpoint in ENDPOINTS
     ]
     statements = {row.endpoint: row.statements for row in rows if row.variant == variant.name}
-    assert statements == {"get": 1, "list": 1, "create": 2, "patch": 3, "order": 7}
+    assert statements == {"get": 1, "list": 1, "create": 2, "patch": 3, "order": 6}
     for row in rows:
         assert row.requests_per_second > 0
         assert row.p99_ms >= row.p50_ms > 0
@@ -52,6 +53,35 @@ def test_an_answer_that_is_not_2xx_ends_the_benchmark(variant: Variant, tmp_path
             fill(databases, database_url, user_id, ITEMS)
             with pytest.raises(BenchError, match="did not answer every request with a 2xx"):
                 put_under_load(server, create_requests(0), "no token", 1)
+
+
+def test_any_server_is_put_under_the_same_load(variant: Variant, tmp_path: Path) -> None:
+    service = install(variant, tmp_path / "service", ROOT)
+    me = tmp_path / "me.tsv"
+    me.write_text(f"GET\t{API}/users/me\n", "utf-8")
+    effort = Effort(rounds=1, seconds=1)
+    with Databases() as databases:
+        database_url = new_database(databases, service, variant)
+        with serving(variant.name, service, SERVE, database_url) as server:
+            user_id, token = log_in(server.url)
+            fill(databases, database_url, user_id, ITEMS)
+            own = list(measure_peer(server.url, token, [], effort))
+            (row,) = measure_peer(server.url, token, [me], effort)
+            with pytest.raises(BenchError, match="did not answer every request with a 2xx"):
+                list(measure_peer(server.url, "no token", [me], effort))
+
+    assert [each.name for each in own] == list(ENDPOINTS)
+    assert row.name == "me"
+    assert row.requests_per_second > 0
+    assert row.p99_ms >= row.p50_ms > 0
+
+
+def test_a_line_that_is_no_request_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "get.tsv"
+    file.write_text("GET\t/items\nGET items\n", "utf-8")
+
+    with pytest.raises(BenchError, match=r"get\.tsv, line 2: expected METHOD, tab, /path"):
+        list(read_requests(file))
 
 
 def test_a_sample_belongs_to_its_innermost_frame_of_a_known_package() -> None:
