@@ -1,7 +1,7 @@
 """Check everything that a rendered service promises, in one variant or in many at once."""
 
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -52,16 +52,13 @@ class Report:
 
 
 def check(
-    variant: Variant,
-    folder: Path,
-    databases: Databases,
-    template: Path = ROOT,
+    report: Report,
+    steps: Mapping[str, Callable[[], object]],
     on_step: OnStep = lambda _variant, _step: None,
 ) -> Report:
-    """Take a variant through all steps in `folder`, up to the first that fails."""
-    report = Report(variant, folder)
-    for step, take in steps(variant, folder, databases, template).items():
-        on_step(variant, step)
+    """Take a variant through these steps, up to the first that fails."""
+    for step, take in steps.items():
+        on_step(report.variant, step)
         started = monotonic()
         try:
             take()
@@ -76,9 +73,17 @@ def check(
 
 
 def steps(
-    variant: Variant, folder: Path, databases: Databases, template: Path
+    variant: Variant,
+    folder: Path,
+    databases: Databases,
+    template: Path = ROOT,
+    *,
+    coverage: bool = True,
 ) -> dict[str, Callable[[], object]]:
+    """Return all that a variant is checked for, in the order in which it must be done."""
     service = Service(folder)
+    # In one process: other variants are checked on the other cores.
+    suite = ("pytest", "--numprocesses", "0", *(["--cov"] if coverage else []))
     return {
         "render": lambda: render(variant.answers, folder, template),
         "install": lambda: service.run("sync"),
@@ -89,8 +94,7 @@ def steps(
             "run", "mypy", settings={"MYPY_CACHE_DIR": str(ROOT / ".mypy_cache" / variant.name)}
         ),
         "migrations": lambda: migrate(service, production(databases.new(variant))),
-        # Other variants are checked on the other cores.
-        "tests": lambda: service.run("run", "pytest", "--cov", "--numprocesses", "0"),
+        "tests": lambda: service.run("run", *suite),
         "boot": lambda: boot(service, production(databases.new(variant))),
     }
 
@@ -146,7 +150,8 @@ def check_all(
 
     def check_one(variant: Variant) -> Report:
         folder = Path(mkdtemp(prefix=f"{variant.name}-"))
-        report = check(variant, folder, databases, template, on_step)
+        todo = steps(variant, folder, databases, template)
+        report = check(Report(variant, folder), todo, on_step)
         if report.ok:
             rmtree(folder)
         return report

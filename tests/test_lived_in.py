@@ -77,8 +77,6 @@ def test_an_update_keeps_what_an_owner_did(
 ) -> None:
     owner = start(FIRST)
     live_in(owner)
-    # A failure after this is the update's.
-    owner.run_all(STATIC)
     before = rows.read(owner.database_url, tables(owner))
 
     for old, new in pairwise(versions(variant)):
@@ -109,7 +107,6 @@ def test_an_update_over_the_last_migration_keeps_the_rows(
     update(projects, owner, release, NEXT)
     follow_the_message(owner, merges=variant.answers["concurrency"] == "sync")
 
-    owner.run_all(STATIC)
     expect_rows_kept(projects, owner, release, before)
 
 

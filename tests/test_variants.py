@@ -2,10 +2,8 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from inspect import isfunction, signature
 from pathlib import Path
-from shutil import rmtree
 
 import httpx
 import pytest
@@ -18,33 +16,12 @@ from tests import api
 # Two variants that share no choice.
 OPPOSITES = ("async-postgres-repository", "sync-sqlite-crud")
 CREATE_TABLES = "4f1c2a9be07d"  # the first migration
-NOWHERE = {
-    "postgres": "postgresql://nobody@127.0.0.1:1/development",
-    "sqlite": "sqlite:////nowhere/development.db",
-}
 
 
 @pytest.fixture
 def settings(report: Report, databases: Databases) -> dict[str, str]:
     """Return the settings of production, with a new database."""
     return production(databases.new(report.variant))
-
-
-@pytest.fixture
-def no_development_database(report: Report, service: Service) -> Iterator[dict[Path, str]]:
-    """Make every use of the development database fail; return the files that do so."""
-    data, env = service.folder / ".data", service.folder / ".env"
-    rmtree(data, ignore_errors=True)  # left by earlier tests
-    files = {
-        # A file, because root could write into a read-only folder.
-        data: "There is no development database.\n",
-        env: f"DATABASE_URL={NOWHERE[report.variant.answers['database']]}\n",
-    }
-    for file, content in files.items():
-        file.write_text(content)
-    yield files
-    for file in files:
-        file.unlink()
 
 
 def test_every_check_passes(report: Report) -> None:
@@ -153,20 +130,6 @@ def test_a_migration_skips_what_the_owner_has_dropped(
         assert f"Skipped {name}, which has been dropped" in output
     alembic("downgrade", CREATE_TABLES)
     alembic("upgrade", "heads")
-
-
-# `test_lived_in.py` does the same on Postgres.
-@pytest.mark.only("sync-sqlite-crud")
-def test_the_suite_passes_in_any_order_without_a_development_database(
-    service: Service, no_development_database: dict[Path, str]
-) -> None:
-    before = set(service.folder.glob("[!.]*"))
-    # `test_every_check_passes` has run it before, with coverage, in one process.
-    output = service.run("run", "pytest", "--numprocesses", "2")
-    assert "Using --randomly-seed=" in output
-    assert "2 workers" in output
-    assert set(service.folder.glob("[!.]*")) == before
-    assert {file: file.read_text() for file in no_development_database} == no_development_database
 
 
 @pytest.mark.only(*OPPOSITES)
