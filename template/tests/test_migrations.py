@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from app import development
+from app.migrating import migrate
 from app.models import Base
 from app.revisions import APPLIED, read
 from tests import database
@@ -153,7 +154,7 @@ def test_the_development_server_migrates_two_heads(
     monkeypatch.setattr(development, "ROOT", tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])  # to which Alembic adds that folder
 
-    development.migrate()
+    migrate()
 
     assert applied(url) == two_heads
 
