@@ -22,7 +22,7 @@ T = TypeVar("T")
 MOMENT = Moment
 PRICE = Price
 
-# Importable from here until 0.5.0; they are in app.schemas.
+# Importable from here until 1.0.0; they are in app.schemas.
 Limit = schemas.Limit
 Offset = schemas.Offset
 Cursor = schemas.Cursor
@@ -84,7 +84,7 @@ class Keyset:
         more = len(rows) > limit
         return CursorResult(rows[:limit], self.encode(rows[limit - 1]) if more else None)
 
-    slice = result  # until 0.5.0
+    slice = result  # until 1.0.0
 
     def encode(self, row: object) -> str:
         values = (self.name, getattr(row, self.column.key), getattr(row, self.primary_key.key))

@@ -22,7 +22,7 @@ from app.tokens import create_access_token
 from app.users.models import User
 from tests.samples import LAMP, PASSWORD, credentials, email
 
-# Until 0.5.0, these can be imported from here, too; MEASURED is the old name of WITH_COVERAGE.
+# Until 1.0.0, these can be imported from here, too; MEASURED is the old name of WITH_COVERAGE.
 __all__ = ["LAMP", "MEASURED", "PASSWORD"]
 
 SECRET_KEY = "only tests sign with this key, which is long enough"
