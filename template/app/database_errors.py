@@ -11,7 +11,7 @@ class DatabaseUnavailableError(Exception):
 
 def conflict(error: DBAPIError) -> str | None:
     """Return the message for a request that a constraint refused; None for any other error."""
-    if code(error) != BROKEN_REFERENCE:
+    if not is_broken_reference(error):
         return CONFLICTS.get(code(error))
     # Both ends of a foreign key have the same code, and the message may be in any language: only
     # the statement tells them apart. A commit, which checks deferred constraints, has none.
@@ -26,6 +26,11 @@ def conflict(error: DBAPIError) -> str | None:
 def is_duplicate(error: DBAPIError) -> bool:
     """Whether a unique constraint or index refused a row, because another one has its values."""
     return code(error) in DUPLICATE
+
+
+def is_broken_reference(error: DBAPIError) -> bool:
+    """Whether a foreign key refused a row."""
+    return code(error) == BROKEN_REFERENCE
 
 
 def is_unstorable(error: DBAPIError) -> bool:

@@ -1,11 +1,13 @@
 """The vocabulary of the API's edge: types that refuse with 422 what is out of bounds."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
 
 from pydantic import (
     MISSING,
@@ -64,7 +66,10 @@ Email = Annotated[
 
 # A URI is ASCII (RFC 3986).
 _WEB_ADDRESS = r"^https?://[A-Za-z0-9\[][!-~]*$"
-WebAddress = Annotated[str, Field(pattern=_WEB_ADDRESS, max_length=500)]
+WebAddress = Annotated[
+    str,
+    Field(pattern=_WEB_ADDRESS, max_length=500, examples=["https://example.com"]),
+]
 
 # Messages for people, in place of the patterns.
 WORDS = {
@@ -102,14 +107,28 @@ def only_true_or_false(value: Any) -> Any:
     return value
 
 
+def spelled(pattern: str, example: str) -> BeforeValidator:
+    """Refuse what pydantic would accept but OpenAPI's format does not have, such as a number."""
+
+    def refuse_others(value: Any) -> Any:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value, re.ASCII):
+            raise ValueError(f"must be text, such as {example}")
+        return value
+
+    return BeforeValidator(refuse_others)
+
+
 # Ids and counts: text in a path or a query, numbers in a body.
 MAX_INT = 2**31 - 1
 Digits = BeforeValidator(refuse_spellings)
+# After the bounds: those before it would be missing in the document.
+Whole = BeforeValidator(refuse_text)
 
 # `lt=2**63` and not `le=2**63 - 1`: FastAPI makes it a float, which has 2**63 exactly.
 Id = Annotated[int, Field(ge=1, lt=2**63), Digits]
 BodyId = Annotated[Id, BeforeValidator(refuse_text)]
 Stock = Annotated[int, Field(ge=0, le=MAX_INT), BeforeValidator(refuse_text)]
+Integer = Annotated[int, Field(ge=-MAX_INT - 1, le=MAX_INT), Whole]
 Quantity = Annotated[int, Field(ge=1, le=1000), BeforeValidator(refuse_text)]
 
 # A boolean in a query; in a body, use pydantic's StrictBool.
@@ -124,7 +143,43 @@ def in_utc(value: datetime) -> datetime:
         raise ValueError("out of range") from None
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(in_utc)]
+_DATE = r"\d{4}-\d{2}-\d{2}"
+_TIME = r"\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})"
+Date = Annotated[date, spelled(_DATE, "2026-11-21")]
+Moment = Annotated[
+    AwareDatetime,
+    spelled(f"{_DATE}[T ]{_TIME}", "2026-11-21T12:00:00Z"),
+    AfterValidator(in_utc),
+]
+Uuid = Annotated[
+    UUID,
+    spelled(
+        "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
+        "6f1f2b36-0f4c-4b52-9d3c-4f6a1c2f7f10",
+    ),
+]
+MAX_DEPTH = 20
+
+
+def depth(value: Any) -> int:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(depth, parts), default=0)
+
+
+def plain_json(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what an answer could not send back: NaN, lone surrogates, deep nesting."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        is_plain = depth(value) <= MAX_DEPTH
+    except (ValueError, RecursionError):
+        is_plain = False
+    if not is_plain:
+        raise ValueError(f"must be JSON of finite numbers and of Unicode, at most {MAX_DEPTH} deep")
+    return value
+
+
+# An object; a body's size is limited.
+Json = Annotated[dict[str, Any], AfterValidator(plain_json)]
 
 # Money: a number or a string on the way in, a string with two decimals on the way out, because
 # most JSON parsers read a number as a binary fraction.

@@ -46,8 +46,11 @@ class Input:
     def kind(self) -> str:
         """Name the hostile values that it must refuse."""
         types = self.types - {"null"}
-        if any(part.get("format") in {"date-time", "time"} for part in self.parts):
+        formats = {part.get("format", "") for part in self.parts}
+        if formats & {"date-time", "time"}:
             return "moment"
+        if formats & {"date", "uuid"}:
+            return "date" if "date" in formats else "uuid"
         return "price" if types == {"number", "string"} else "".join(sorted(types))
 
     @property
@@ -151,7 +154,8 @@ class Operation:
             }
         if part.get("type") == "string":
             return EXAMPLES.get(part.get("format", ""), PASSWORD)[: part.get("maxLength")]
-        return True if part.get("type") == "boolean" else max(1, part.get("minimum", 1))
+        number = max(min(1, part.get("maximum", 1)), part.get("minimum", 1))
+        return True if part.get("type") == "boolean" else number
 
     def beyond(self, field: Input) -> dict[str, Any]:
         """Make values just beyond the bounds in the document."""
