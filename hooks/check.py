@@ -16,6 +16,7 @@ import httpx
 
 from hooks.databases import Databases
 from hooks.render import render
+from hooks.resources import SAMPLES, resources
 from hooks.service import Service
 from hooks.variants import ROOT, Variant
 
@@ -85,7 +86,9 @@ def steps(
     # In one process: other variants are checked on the other cores.
     suite = ("pytest", "--numprocesses", "0", *(["--cov"] if coverage else []))
     return {
-        "render": lambda: render(variant.answers, folder, template),
+        "render": lambda: render(
+            {**variant.answers, "resources": resources(SAMPLES)}, folder, template
+        ),
         "install": lambda: service.run("sync"),
         "format": lambda: service.run("run", "ruff", "format", "--check", "."),
         "lint": lambda: service.run("run", "ruff", "check", "."),
@@ -105,6 +108,10 @@ def production(database_url: str) -> dict[str, str]:
 
 
 def migrate(service: Service, settings: dict[str, str]) -> None:
+    """Write the migration of the resources, and take the database through all."""
+    service.run("run", "alembic", "upgrade", "heads", settings=settings)
+    revision = ("revision", "--autogenerate", "--message", "create samples")
+    service.run("run", "alembic", *revision, settings=settings)
     for command in ("upgrade heads", "downgrade base", "upgrade heads", "check"):
         service.run("run", "alembic", *command.split(), settings=settings)
 

@@ -20,6 +20,7 @@ from hooks import variants
 from hooks.check import Report, check_all
 from hooks.release import ReleaseError, release
 from hooks.render import render
+from hooks.resources import resources
 from hooks.service import UV, Service
 from hooks.terminal import (
     VariantNames,
@@ -83,11 +84,19 @@ def render_variant(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="Another answer: project_name=Shop. Repeatable."),
     ] = None,
+    resource: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar='"PLURAL FIELD…"',
+            help='What one would type after `app new`: "reviews title:text". Repeatable.',
+        ),
+    ] = None,
 ) -> None:
     """Render one variant into a folder, to read or to run it."""
     chosen = variant_named(variant, context.obj)
     open_questions = variants.questions(context.obj).keys() - chosen.answers.keys()
-    answers = dict(chosen.answers)
+    answers: dict[str, object] = dict(chosen.answers)
+    answers["resources"] = resources(resource or [])
     for entry in data or []:
         key, equals, value = entry.partition("=")
         if not equals or key not in open_questions:

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import copier
 from copier.errors import DirtyLocalWarning
@@ -14,7 +15,7 @@ from hooks.variants import ROOT
 _one_at_a_time = Lock()
 
 
-def render(answers: Mapping[str, str], folder: Path, template: Path = ROOT) -> None:
+def render(answers: Mapping[str, Any], folder: Path, template: Path = ROOT) -> None:
     """Render a service into `folder`. Raises ValueError, which says why an answer is refused.
 
     `HEAD` includes uncommitted files; without a reference, Copier would take the last release. The

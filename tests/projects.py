@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from shutil import copytree
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import copier
 import pytest
@@ -24,7 +24,7 @@ from hooks.variants import ROOT
 if TYPE_CHECKING:
     from tests.conftest import Shell
 
-NONE: Mapping[str, str] = MappingProxyType({})
+NONE: Mapping[str, Any] = MappingProxyType({})
 
 # The mode of a path, which includes its kind, and its content if it is a file.
 Entry = tuple[int, bytes]
@@ -44,7 +44,7 @@ class Projects:
         self.shell = shell
         self.template = template or built_once(folder / "template", clone_with_releases)
 
-    def copy(self, version: str, answers: Mapping[str, str] = NONE) -> Path:
+    def copy(self, version: str, answers: Mapping[str, Any] = NONE) -> Path:
         """Return what `copier copy` makes. It is made once: do not change it."""
 
         def build(folder: Path) -> None:
@@ -62,7 +62,7 @@ class Projects:
         key = json.dumps([version, sorted(answers.items())])
         return built_once(self.folder / sha256(key.encode()).hexdigest()[:16], build)
 
-    def start(self, folder: Path, version: str, answers: Mapping[str, str] = NONE) -> Path:
+    def start(self, folder: Path, version: str, answers: Mapping[str, Any] = NONE) -> Path:
         """Start a project as its owner does: copy and commit."""
         copytree(self.copy(version, answers), folder)
         self.shell.git("init", "--quiet", cwd=folder)
@@ -76,7 +76,7 @@ class Projects:
     def update(
         self,
         project: Path,
-        answers: Mapping[str, str] = NONE,
+        answers: Mapping[str, Any] = NONE,
         version: str | None = None,
         rewritten: Collection[str] = (),
     ) -> None:
@@ -103,7 +103,7 @@ class Projects:
             conflicts = self.shell.git("diff", "--diff-filter=U", cwd=project)
             pytest.fail(f"conflicts:\n{conflicts}", pytrace=False)
 
-    def before_the_last_migration(self, answers: Mapping[str, str]) -> str:
+    def before_the_last_migration(self, answers: Mapping[str, Any]) -> str:
         """Return the newest release that lacks a migration of the template."""
 
         def migrations(version: str) -> set[str]:
@@ -133,7 +133,7 @@ def built_once(folder: Path, build: Callable[[Path], None]) -> Path:
     return folder
 
 
-def recorded(project: Path) -> dict[str, str]:
+def recorded(project: Path) -> dict[str, Any]:
     """Return the answers in the project's answers file."""
     answers = yaml.safe_load((project / ".copier-answers.yml").read_text("utf-8"))
     return {name: value for name, value in answers.items() if not name.startswith("_")}

@@ -8,6 +8,7 @@ import yaml
 from pytest_copie.plugin import Copie
 
 from hooks.render import render
+from hooks.resources import SAMPLES, resources
 from hooks.variants import ROOT, axes, questions
 from tests.conftest import Shell
 
@@ -20,6 +21,7 @@ DEFAULTS = {
     "concurrency": "async",
     "database": "postgres",
     "data_access": "repository",
+    "resources": {},
 }
 
 REFUSED = [
@@ -119,12 +121,17 @@ def test_every_validator_and_every_choice_has_a_refused_answer() -> None:
         for name, question in questions().items()
         if "validator" in question or "choices" in question
     }
-    assert limited == {name for name, _ in REFUSED}
+    # `test_resources.py` has what is refused as a resource.
+    assert limited == {name for name, _ in REFUSED} | {"resources"}
 
 
 @pytest.mark.parametrize("name", questions())
 def test_every_answer_changes_what_is_rendered(tmp_path: Path, name: str) -> None:
-    samples = {"author_email": "ada@example.com", "project_slug": "other-name"}
+    samples = {
+        "author_email": "ada@example.com",
+        "project_slug": "other-name",
+        "resources": resources(SAMPLES),
+    }
     other = axes()[name][1] if name in axes() else samples.get(name, "Something Else")
     # Fix the slug, which would follow the name.
     render({"project_slug": "my-service"}, tmp_path / "before")

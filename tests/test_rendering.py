@@ -13,20 +13,28 @@ import yaml
 from pytest_copie.plugin import Copie
 
 from hooks.render import render
+from hooks.resources import SAMPLES, resources
 from hooks.variants import ROOT, Variant, questions, variants
 
 TEMPLATE = ROOT / "template"
 # The folders that are rendered: `template/` file by file, `databases/` by what includes it.
 RENDERED = ("template", "databases")
+# Copier makes a folder for each of the resources of `app new`.
+RESOURCE = "{% yield resource from rendered_resources %}{{ resource.plural }}{% endyield %}"
 # `${{` belongs to GitHub, and `{{` before anything but a name to Python.
 JINJA = re.compile(r"(?<!\$)\{\{-? *['\w]|\{%|\{#")
 UNPORTABLE = re.compile(r'["<>:|?*\\]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.IGNORECASE)
 
 
-@pytest.fixture(scope="session", params=variants(), ids=lambda variant: variant.name)
+@pytest.fixture(
+    scope="session",
+    params=[(variant, samples) for variant in variants() for samples in ((), SAMPLES)],
+    ids=lambda param: param[0].name + ("-samples" if param[1] else ""),
+)
 def rendered(request: pytest.FixtureRequest, copie_session: Copie) -> Path:
-    variant: Variant = request.param
-    result = copie_session.copy(dict(variant.answers))
+    """Render a variant, without resources of `app new` and with one of each kind."""
+    variant, samples = request.param
+    result = copie_session.copy({**variant.answers, "resources": resources(samples)})
     assert result.exception is None
     assert result.answers.items() >= variant.answers.items()
     assert result.project_dir is not None
@@ -232,20 +240,29 @@ def test_git_ignores_no_file_of_the_template() -> None:
 
 
 def test_paths_contain_no_answer() -> None:
-    # The file would move when the answer changes, and lose the user's edits.
+    # The file would move when the answer changes, and lose the user's edits. The name of a resource
+    # never changes.
     for path in template_files():
-        name = path.relative_to(ROOT).as_posix()
+        name = path.relative_to(ROOT).as_posix().replace(RESOURCE, "")
         assert "{{" not in name
         assert not re.search(r'["<>:|?*\\]', name), name
 
 
 def test_few_lines_carry_jinja() -> None:
     code = [path for path in template_files() if path.suffix != ".txt"]
-    lines = [line for path in code for line in path.read_text("utf-8").splitlines()]
-    tagged = [line for line in lines if "{%" in line]
-    either = [line for line in lines if JINJA.search(line)]
-    assert len(tagged) < 0.02 * len(lines), f"{len(tagged)} of {len(lines)} lines"
-    assert len(either) < 0.08 * len(lines), f"{len(either)} of {len(lines)} lines"
+    # The files of a resource repeat its name, which is an expression, and loop over its fields.
+    written = [path for path in code if RESOURCE in path.as_posix()]
+    assert written
+    assert share(code, "{%") < 0.03
+    assert share(written, "{%") < 0.2
+    others = [path for path in code if path not in written]
+    assert share(others, "{%") < 0.02
+    assert share(others, JINJA) < 0.08
+
+
+def share(files: list[Path], pattern: str | re.Pattern[str]) -> float:
+    lines = [line for path in files for line in path.read_text("utf-8").splitlines()]
+    return sum(bool(re.search(pattern, line)) for line in lines) / len(lines)
 
 
 def test_exactly_the_files_with_jinja_are_named_so() -> None:

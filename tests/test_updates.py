@@ -6,22 +6,25 @@ have equal tests.
 """
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from hooks.release import NEXT, releases
+from hooks.resources import SAMPLES, resources
 from hooks.variants import Variant, axes, questions, variants
 from tests.conftest import Shell
 from tests.projects import Projects, expect_updated, recorded, skipped, tree
 
 # Neither defaults nor simple texts, to detect an answer that gets lost.
-OWN = {
+OWN: dict[str, Any] = {
     "project_name": 'Ada\'s "Shop" {{ 7*7 }}',
     "project_slug": "ada-shop",
     "description": 'It\'s: "more" \\ than a # line, 日本語 🚀',
     "author_name": 'Ada "the first" Lovelace',
     "author_email": "ada@example.com",
+    "resources": resources(SAMPLES),
 }
 FIRST = next(iter(releases()))
 DEFAULTS = {"project_slug": "my-service"}  # would follow the name
@@ -51,16 +54,19 @@ def test_an_update_from_a_release_equals_a_new_copy(
     # Answer the questions that are new since the release.
     projects.update(project, {key: answers[key] for key in answers.keys() - before.keys()})
     expect_updated(project, projects.copy(release, answers), projects.copy(NEXT, answers))
-    assert before.items() - recorded(project).items() == set()
+    now = recorded(project)
+    assert {key: now.get(key) for key in before} == before
 
 
 @pytest.mark.parametrize(("before", "after"), NEIGHBOURS, ids=name)
 def test_a_switched_answer_equals_a_new_copy(
     projects: Projects, tmp_path: Path, before: Variant, after: Variant
 ) -> None:
-    project = projects.start(tmp_path / "project", NEXT, before.answers)
+    samples = {"resources": resources(SAMPLES)}
+    old, new = {**before.answers, **samples}, {**after.answers, **samples}
+    project = projects.start(tmp_path / "project", NEXT, old)
     projects.update(project, after.answers)
-    expect_updated(project, projects.copy(NEXT, before.answers), projects.copy(NEXT, after.answers))
+    expect_updated(project, projects.copy(NEXT, old), projects.copy(NEXT, new))
 
 
 @pytest.mark.parametrize("axis", axes())

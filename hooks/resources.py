@@ -1,0 +1,36 @@
+"""Resources as `app new` writes them, for whoever works on the template."""
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+# A resource of every type, one of each access, two with soft delete.
+SAMPLES = (
+    "products title:text subtitle:text:40:optional code:text:2:unique rating:integer:1:5:sort "
+    "total:integer:index hidden:boolean charge:money:sort cost:money:optional "
+    "released:date:sort:index due:moment:sort state:enum:draft:in_print:published "
+    "contact:email:unique site:url:optional key:uuid:unique extra:json note:json:optional "
+    "item:items author:users:optional order:orders:optional:unique parent:products:optional "
+    "shelf:shelves",
+    "shelves label:text:unique:index open:boolean:optional --singular shelf --access public "
+    "--soft-delete",
+    "labels order:integer:-5:-1 select:text:1 shelf:shelves --access admin --soft-delete",
+    "notes content:text:5000",
+)
+
+
+def resources(commands: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the answer to `resources`, given what one would type after `app new`."""
+    answer: dict[str, dict[str, Any]] = {}
+    for command in commands:
+        plural, *words = shlex.split(command)
+        options = {"access": "private", "singular": plural.removesuffix("s")}
+        soft_delete = "--soft-delete" in words
+        fields = [word for word in words if word != "--soft-delete"]
+        for option in options:
+            if f"--{option}" in fields:
+                at = fields.index(f"--{option}")
+                options[option] = fields[at + 1]
+                del fields[at : at + 2]
+        answer[plural] = {**options, "soft_delete": soft_delete, "fields": fields}
+    return answer

@@ -1,0 +1,287 @@
+"""Resources of `app new`: what is refused, how it is written, and that updates keep it."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import BaseModel
+
+from hooks.databases import Databases
+from hooks.release import NEXT
+from hooks.render import render
+from hooks.resources import SAMPLES, resources
+from hooks.service import CommandError, Service
+from hooks.variants import ROOT, Variant, variants
+from tests.projects import Projects, recorded, tree
+from tests.test_rendering import ruff
+
+OPPOSITES = [variants()[0], variants()[-1]]
+REVIEWS = "reviews title:text rating:integer:1:5 body:text:5000:optional item:items"
+LABELS = "labels word:text:2:unique --access admin --soft-delete"
+GRAMMAR = Environment(  # noqa: S701 (it writes no HTML)
+    loader=FileSystemLoader(ROOT),
+    extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"],
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+).get_template("resources/validator.jinja")
+
+
+def refusal(answer: dict[str, Any]) -> str:
+    """Return what the validator says to the first of the resources, which is being written."""
+    return GRAMMAR.render(only=next(iter(answer)), resources=answer).strip()
+
+
+def words(name: str) -> str:
+    """Return a name of Python as the words of a singular: `CurrentUser` is current_user."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+@pytest.mark.parametrize("command", [*SAMPLES, REVIEWS])
+def test_a_resource_is_accepted(command: str) -> None:
+    assert refusal(resources([command])) == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "Books title:text",
+        "bücher title:text",
+        "../evil title:text",
+        "class title:text --singular klass",
+        "_books title:text",
+        "books_ title:text",
+        "order__lines title:text",
+        "line_2s title:text",
+        "x" * 30 + "s title:text",
+        "books title:text --singular Book",
+        "books title:text --singular if",
+        "sheep title:text",
+        "sessions title:text",
+        "tags title:text",
+        "books title:text --singular user",
+        "books title:text --access everybody",
+        "books",
+        "books title",
+        "books title:",
+        "books title:text:",
+        "books {{7*7}}:text",
+        'books "ti\'tle:text"',
+        "books 'title\n:text'",
+        "books Title:text",
+        "books " + "x" * 26 + ":text",
+        "books class:text",
+        "books title:text title:text",
+        "books author:users author_id:integer",
+        "books owner:users",
+        "books id:integer",
+        "books q:text",
+        "books metadata:json",
+        "books model_name:text",
+        "books title:text:unqiue",
+        "books title:text:optional:200",
+        "books title:text:unique:unique",
+        "books title:text:0",
+        "books title:text:20001",
+        "books title:text:200:300",
+        "books rating:integer:1",
+        "books rating:integer:5:1",
+        "books rating:integer:1:1",
+        "books rating:integer:01:5",
+        "books rating:integer:1:2147483648",
+        "books price:money:10:2",
+        "books state:enum",
+        "books state:enum:draft",
+        "books state:enum:draft:draft",
+        "books state:enum:draft:In-Print",
+        "books update:text",
+        "books read:enum:yes:no",
+        "books ok:boolean:unique",
+        "books state:enum:draft:published:unique",
+        "books rating:integer:1:5:unique",
+        "books code:text:1:unique",
+        "books extra:json:unique",
+        "books extra:json:index",
+        "books title:text:sort",
+        "books price:money:optional:sort",
+        "books parent:books",
+        "books parent:books:optional",
+        "books item:Items",
+        "books " + " ".join(f"f{number}:text" for number in range(51)),
+    ],
+)
+def test_what_is_no_resource_is_refused_in_one_line(command: str) -> None:
+    [line] = refusal(resources([command])).splitlines()
+    assert line.startswith("Type ")
+    assert line.endswith((".", "?"))
+
+
+def test_only_the_resource_that_is_written_is_looked_at() -> None:
+    """Copier drops a stored answer that is refused, and would delete all resources with it."""
+    answer = resources([REVIEWS]) | {"Old": {"words": "of another release"}}
+    assert refusal(answer) == ""
+
+
+def test_the_command_knows_the_types() -> None:
+    text = (ROOT / "template" / "app" / "new.py").read_text("utf-8")
+    [known] = re.findall(r"^TYPES = \((.*?)^\)", text, re.DOTALL | re.MULTILINE)
+    for type_ in re.findall(r'"(\w+)"', known):
+        command = f"books x:{type_}" + (":a:b" if type_ == "enum" else "")
+        assert refusal(resources([command])) == ""
+    validator = (ROOT / "resources" / "validator.jinja").read_text("utf-8")
+    [types] = re.findall(r"set TYPES = \[(.*?)\]", validator, re.DOTALL)
+    assert re.findall(r"'(\w+)'", types) == re.findall(r'"(\w+)"', known)
+
+
+@pytest.fixture(scope="module", params=OPPOSITES, ids=lambda variant: variant.name)
+def samples(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("samples") / "service"
+    render({**request.param.answers, "resources": resources(SAMPLES)}, folder)
+    return folder
+
+
+def bound(tree: ast.AST) -> Iterator[str]:
+    """Yield the names that a module imports or binds."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+                yield name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name
+            case ast.ClassDef(name=name):
+                yield name
+            case ast.alias(name=name, asname=asname):
+                yield asname or name
+
+
+def test_what_the_code_of_a_resource_binds_is_no_singular(samples: Path) -> None:
+    own = {word for plural in resources(SAMPLES) for word in (plural, plural.removesuffix("s"))}
+    own |= {entry["singular"] for entry in resources(SAMPLES).values()}
+    fields = {
+        field.partition(":")[0] for each in resources(SAMPLES).values() for field in each["fields"]
+    }
+    names = {
+        words(name)
+        for plural in resources(SAMPLES)
+        for path in (*samples.glob(f"app/{plural}/*.py"), *samples.glob(f"tests/{plural}/*.py"))
+        for name in bound(ast.parse(path.read_text("utf-8")))
+        if not name.isupper()  # no singular makes a constant
+    }
+    taken = {
+        name
+        for name in names
+        if re.fullmatch("[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*", name)
+        and not name.startswith("test_")
+        and own.isdisjoint(name.split("_"))
+        and name.removesuffix("_id") not in fields
+    }
+    assert {"session", "user", "router"} <= taken
+    free = {name for name in taken if not refusal(resources([f"xs x:text --singular {name}"]))}
+    assert sorted(free) == []
+
+
+def test_names_of_pydantic_are_no_fields() -> None:
+    names = [name for name in dir(BaseModel) if not name.startswith("_")]
+    assert [name for name in names if not refusal(resources([f"xs {name}:text"]))] == []
+
+
+@pytest.mark.parametrize("variant", OPPOSITES, ids=lambda variant: variant.name)
+def test_the_code_is_formatted_whatever_the_names(tmp_path: Path, variant: Variant) -> None:
+    commands = [
+        "oxen type:text --singular ox",
+        "lights order:integer:1:5:sort other:text format:enum:on:off --access public",
+        "newspapers hash:email:unique item:items group:boolean:optional --access admin",
+        "links source:items target:items --access public",
+        "subscriptions title:text:5 ox:oxen note:text --soft-delete",
+    ]
+    render({**variant.answers, "resources": resources(commands)}, tmp_path / "service")
+    ruff("format", "--check", folder=tmp_path / "service")
+    ruff("check", folder=tmp_path / "service")
+
+
+@pytest.mark.parametrize("variant", OPPOSITES, ids=lambda variant: variant.name)
+def test_the_commands_write_what_a_copy_has_and_their_tests_pass(
+    projects: Projects, databases: Databases, folder: Path, variant: Variant
+) -> None:
+    project = projects.start(folder / "service", NEXT, variant.answers)
+    service = Service(project)
+    settings = {"DATABASE_URL": databases.new(variant)}
+
+    def run(*command: str) -> str:
+        return service.run("run", *command, settings=settings)
+
+    def expect(*commands: str) -> None:
+        """Compare with a copy that has these resources, and migrate."""
+        copy = projects.copy(NEXT, {**variant.answers, "resources": resources(commands)})
+        ours = {path for path in tree(copy) if not path.startswith("migrations/versions/")}
+        found, wanted = tree(project), tree(copy)
+        assert [path for path in ours if found.get(path) != wanted[path]] == []
+        run("alembic", "upgrade", "heads")
+        run("alembic", "check")
+
+    (project / "uncommitted.txt").write_text("A dirty tree.\n")
+    run("alembic", "upgrade", "heads")
+    output = run("app", "new", *REVIEWS.split())
+    assert "Wrote app/reviews/ and tests/reviews/: one is review." in output
+    expect(REVIEWS)
+    run("app", "new", *LABELS.split())
+    expect(REVIEWS, LABELS)
+    with pytest.raises(
+        CommandError, match=r"\nType rating:integer:1:5, the least and the greatest"
+    ):
+        run("app", "new", "books", "rating:integer:5:1")
+
+    run("app", "field", "reviews", "isbn:text:20:optional:unique", "label:labels:optional")
+    later = f"{REVIEWS} isbn:text:20:optional:unique label:labels:optional"
+    expect(later, LABELS)
+    tests = ("tests/reviews", "tests/labels", "tests/test_migrations.py", "tests/test_contract.py")
+    run("pytest", "--numprocesses", "2", *tests, "tests/test_hostile_input.py")
+    run("mypy")
+
+    with pytest.raises(CommandError, match="Remove what refers to labels first: reviews"):
+        run("app", "remove", "labels", "--yes")
+    for plural in ("reviews", "labels"):
+        run("app", "remove", plural, "--yes")
+        run("alembic", "upgrade", "heads")
+    expect()
+
+
+def test_an_update_keeps_a_resource_that_is_refused_today(
+    projects: Projects, tmp_path: Path
+) -> None:
+    """As an older release may have written it."""
+    command = "sessions title:text"
+    assert refusal(resources([command]))
+    answers = {"project_slug": "my-service", "resources": resources([command])}
+    project = projects.start(tmp_path / "project", NEXT, answers)
+
+    projects.update(project, {"description": "Another."})
+
+    assert recorded(project)["resources"] == answers["resources"]
+    assert (project / "app" / "sessions" / "models.py").exists()
+
+
+def test_an_edited_route_survives_a_switch_of_every_answer(
+    projects: Projects, tmp_path: Path
+) -> None:
+    before, after = OPPOSITES
+    samples = {"resources": resources([REVIEWS])}
+    project = projects.start(tmp_path / "project", NEXT, {**before.answers, **samples})
+    routes = project / "app" / "reviews" / "routes.py"
+    mine = '    tags=["opinions"],\n'
+    text = routes.read_text("utf-8")
+    routes.write_text(text.replace('    tags=["reviews"],\n', mine), "utf-8")
+    projects.commit(project)
+
+    projects.update(project, after.answers)
+
+    copy = tree(projects.copy(NEXT, {**after.answers, **samples}))
+    found = tree(project)
+    skipped = {"README.md", "SECURITY.md", "AGENTS.md"}
+    changed = {path for path in found.keys() | copy.keys() if found.get(path) != copy.get(path)}
+    assert changed - skipped == {"app/reviews/routes.py"}
+    assert mine in routes.read_text("utf-8")
