@@ -1,0 +1,338 @@
+"""`app new`, `app field` and `app remove`, with a small template in place of the service's own."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from sqlalchemy import Column, Integer, Table
+from typer.testing import CliRunner, Result
+
+from app import cli, development, new
+from app.models import Base
+from app.revisions import read
+
+YIELD = "[% yield resource from rendered %][[ resource ]][% endyield %]"
+TEMPLATE = {
+    "copier.yml": """
+        _subdirectory: template
+        _envops:  # this file is no template
+          block_start_string: "[%"
+          block_end_string: "%]"
+          variable_start_string: "[["
+          variable_end_string: "]]"
+          trim_blocks: true
+          lstrip_blocks: true
+        _exclude:
+          - |
+            [% if only %]
+            *
+            !/.copier-answers.yml
+            !/app/[[ only ]]/
+            !/tests/[[ only ]]/
+            [% endif %]
+        only: {type: str, default: "", when: false}
+        resources:
+          type: yaml
+          ask: false
+          default: {}
+          validator: "[% if 'bad' in resources | string %]Type a better field.[% endif %]"
+        rendered:
+          type: yaml
+          default: "[[ ([only] if only in resources else []) | to_json ]]"
+          when: false
+        """,
+    "template/.copier-answers.yml.jinja": "[[ _copier_answers | to_nice_yaml ]]",
+    f"template/app/{YIELD}/__init__.py": "",
+    f"template/app/{YIELD}/models.py.jinja": """
+        from sqlalchemy.orm import Mapped
+
+        from app.models import Base, PrimaryKey
+
+
+        class Zebra(Base):
+            __tablename__ = "[[ resource ]]"
+
+            id: Mapped[PrimaryKey]
+        [% for field in resources[resource].fields %]
+            [[ field.partition(":")[0] ]]: Mapped[str | None]
+        [% endfor %]
+        """,
+    f"template/tests/{YIELD}/test_it.py": "# A test.\n",
+}
+
+
+def git(*arguments: str, cwd: Path) -> str:
+    options = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "gc.auto=0")
+    command = ["git", *options, *arguments]
+    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("template")
+    for name, text in TEMPLATE.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(dedent(text).lstrip())
+    git("init", "--quiet", cwd=folder)
+    git("add", "--all", cwd=folder)
+    git("commit", "--quiet", "--message", "1.0", cwd=folder)
+    git("tag", "1.0", cwd=folder)
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path, template: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a service from that template: the code of this one, in a folder of its own."""
+    for name in ("app", "migrations"):
+        without = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(development.ROOT / name, tmp_path / name, ignore=without)
+    shutil.copy(development.ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "tests").mkdir()
+    answers = f"_commit: '1.0'\n_src_path: {template}\nresources: {{}}\n"
+    (tmp_path / new.ANSWERS).write_text(answers)
+    monkeypatch.setattr(development, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)  # without the developer's .env
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # of the code in that folder
+    return tmp_path
+
+
+@pytest.fixture
+def with_zebras(root: Path, template: Path) -> Path:
+    """Make a service that has written zebras; its database does not know them yet."""
+    (root / new.ANSWERS).write_text(
+        f"_commit: '1.0'\n_src_path: {template}\n"
+        "resources:\n  zebras: {singular: zebra, fields: ['title:text']}\n"
+    )
+    for path in new.paths_of("zebras"):
+        (root / path).mkdir()
+    text = dedent(TEMPLATE[f"template/app/{YIELD}/models.py.jinja"]).lstrip()
+    before, _, _ = text.replace("[[ resource ]]", "zebras").partition("[% for")
+    (root / "app/zebras/__init__.py").touch()
+    (root / "app/zebras/models.py").write_text(before + "    title: Mapped[str | None]\n")
+    return root
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, arguments)
+
+
+def content(root: Path) -> dict[Path, bytes]:
+    files = [path for path in root.rglob("*") if path.is_file()]
+    caches = {"__pycache__", ".ruff_cache"}
+    return {path: path.read_bytes() for path in files if caches.isdisjoint(path.parts)}
+
+
+@pytest.fixture
+def unchanged(root: Path) -> Iterator[None]:
+    """After the test, every file is as it was, and there is no other."""
+    before = content(root)
+    yield
+    assert content(root) == before
+
+
+def assert_refused(result: Result, *texts: str) -> None:
+    assert result.exit_code == 1, result.output
+    [line] = result.output.splitlines()
+    assert all(text in line for text in texts), line
+
+
+def test_a_resource_is_written_on_the_development_database(
+    root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.setattr(development, "DATA", folder / "development")
+    before = content(root)
+
+    result = run("new", "zebras", "title:text", "parent:zebras:optional")
+
+    assert result.exit_code == 0, result.output
+    added = content(root).keys() - before.keys()
+    [migration] = [path for path in added if path.parent.name == "versions"]
+    assert {str(path.relative_to(root)) for path in added - {migration}} == {
+        "app/zebras/__init__.py",
+        "app/zebras/models.py",
+        "tests/zebras/test_it.py",
+    }
+    assert "create_table(\n" in migration.read_text()
+    assert "title:text" in (root / new.ANSWERS).read_text()
+    assert result.output.splitlines() == [
+        "Wrote app/zebras/ and tests/zebras/: one is zebra.",
+        f"Wrote migrations/versions/{migration.name}",
+        "Read the migration, then: uv run alembic upgrade heads && uv run pytest",
+    ]
+    changed = {path for path in before if before[path] != path.read_bytes()}
+    assert changed == {root / new.ANSWERS}
+
+
+def test_fields_are_merged_into_edited_code(with_zebras: Path) -> None:
+    models = with_zebras / "app/zebras/models.py"
+    models.write_text("# Mine.\n" + models.read_text())
+    (with_zebras / "app/zebras/own.py").write_text("# Mine too.\n")
+
+    result = run("field", "zebras", "isbn:text:optional")
+
+    assert result.exit_code == 0, result.output
+    assert models.read_text().startswith("# Mine.\n")
+    assert models.read_text().endswith("    isbn: Mapped[str | None]\n")
+    assert (with_zebras / "app/zebras/own.py").exists()
+    assert not (with_zebras / "tests/zebras/test_it.py").exists()  # its owner has deleted it
+    assert "isbn" in (with_zebras / new.ANSWERS).read_text()
+    assert len([*with_zebras.glob("migrations/versions/*isbn*")]) == 1
+
+
+def test_a_conflict_is_left_to_the_owner(with_zebras: Path) -> None:
+    models = with_zebras / "app/zebras/models.py"
+    models.write_text(models.read_text() + "    mine: Mapped[str | None]\n")
+
+    result = run("field", "zebras", "isbn:text:optional")
+
+    assert "Conflict in app/zebras/models.py: choose" in result.output
+    assert "<<<<<<< yours\n    mine:" in models.read_text()
+    assert not [*with_zebras.glob("migrations/versions/*isbn*")]
+
+
+@pytest.mark.parametrize(("options", "is_removed"), [(["--yes"], True), ([], False)])
+def test_a_resource_is_removed_if_one_says_yes(
+    with_zebras: Path, options: list[str], is_removed: bool
+) -> None:
+    CliRunner().invoke(cli.app, ["remove", "zebras", *options], input="n\n")
+
+    for path in new.paths_of("zebras"):
+        assert (with_zebras / path).exists() is not is_removed
+    assert ("title" in (with_zebras / new.ANSWERS).read_text()) is not is_removed
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["new", "users", "name:text"], "Type another name than users"),
+        (["new", "auth", "name:text"], "Type another name than auth"),
+        (["new", "cli", "name:text"], "Type another name than cli"),
+        (["new", "drafts", "name:text", "--singular", "item"], "another --singular"),
+        (["new", "drafts", "name:text", "--singular", "me"], "another --singular"),
+        (["new", "zebras", "title:txet"], "Type title:TYPE, where TYPE is one of these: "),
+        (["new", "zebras", "title"], "Type title:TYPE"),
+        (["new", "zebras", "profile:profiles"], "Type profile:TYPE"),
+        (["new", "zebras", "bad:text"], "Type a better field."),
+        (["field", "zebras", "title:text:optional"], "has written: none yet."),
+        (["remove", "zebras", "--yes"], "has written: none yet."),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(
+    root: Path, arguments: list[str], text: str
+) -> None:
+    assert root.exists()
+    assert_refused(run(*arguments), text)
+
+
+def test_what_others_refer_to_is_not_removed(with_zebras: Path) -> None:
+    answers = with_zebras / new.ANSWERS
+    answers.write_text(answers.read_text().replace("zebras:", "users:"))
+
+    assert_refused(run("remove", "users", "--yes"), "first: ", "items")
+
+
+@pytest.mark.usefixtures("with_zebras", "unchanged")
+def test_a_new_field_is_optional() -> None:
+    assert_refused(run("field", "zebras", "isbn:text"), "Type isbn:text:optional")
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_pending_change_of_the_models_is_refused(root: Path) -> None:
+    table = Table("pending", Base.metadata, Column("id", Integer, primary_key=True))
+    try:
+        result = run("new", "zebras", "title:text")
+    finally:
+        Base.metadata.remove(table)
+
+    assert root.exists()
+    assert_refused(result, "models differ", "uv run alembic revision --autogenerate")
+
+
+MIGRATION = """
+revision = {name!r}
+down_revision = {after!r}
+def upgrade(): pass
+def downgrade(): pass
+"""
+
+
+def add_migrations(root: Path, *names: str) -> None:
+    versions = root / "migrations" / "versions"
+    _, [head] = read(versions)
+    read.cache_clear()
+    for name in names:
+        (versions / f"{name}.py").write_text(MIGRATION.format(name=name, after=head))
+
+
+def test_a_database_that_is_behind_is_refused(root: Path) -> None:
+    add_migrations(root, "own")
+    assert_refused(run("new", "zebras", "title:text"), "uv run alembic upgrade heads")
+
+
+def test_two_heads_are_refused(root: Path) -> None:
+    add_migrations(root, "own", "of_the_template")
+    assert_refused(run("new", "zebras", "title:text"), "uv run alembic merge heads")
+
+
+def test_what_fails_is_taken_back(with_zebras: Path) -> None:
+    (with_zebras / "alembic.py").write_text("raise SystemExit('No more.')")
+    before = content(with_zebras)
+
+    result = run("field", "zebras", "isbn:text:optional")
+
+    assert result.exit_code == 1
+    assert result.output == "The migration cannot be written: No more.\n"
+    assert content(with_zebras) == before
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_one_command_runs_at_a_time(root: Path) -> None:
+    (root / ".app-new").mkdir()
+    assert_refused(run("new", "zebras", "title:text"), "delete", ".app-new")
+    (root / ".app-new").rmdir()
+
+
+def test_a_template_that_has_moved_is_named(root: Path) -> None:
+    nowhere = f"_commit: '1.0'\n_src_path: {root}/nowhere\nresources: {{}}\n"
+    (root / new.ANSWERS).write_text(nowhere)
+
+    assert_refused(run("new", "zebras", "title:text"), f"{root}/nowhere", "correct _src_path")
+
+
+def test_the_answers_are_needed(root: Path) -> None:
+    (root / new.ANSWERS).unlink()
+    assert_refused(run("new", "zebras", "title:text"), new.ANSWERS)
+
+
+def test_git_is_needed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(root))
+    assert_refused(run("new", "zebras", "title:text"), "needs git")
+
+
+def test_the_tools_of_development_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "find_spec", lambda _name: None)
+    assert_refused(run("new", "zebras", "title:text"), "`uv sync`")
+
+
+@pytest.mark.parametrize(
+    ("many", "one"),
+    [
+        ("zebras", "zebra"),
+        ("order_lines", "order_line"),
+        ("categories", "category"),
+        ("boxes", "box"),
+        ("addresses", "address"),
+        ("branches", "branch"),
+        ("dishes", "dish"),
+        ("people", "people"),
+        ("glass", "glass"),
+    ],
+)
+def test_one_of_many(many: str, one: str) -> None:
+    assert new.singular_of(many) == one
