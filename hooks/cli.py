@@ -94,7 +94,8 @@ def render_variant(
 ) -> None:
     """Render one variant into a folder, to read or to run it."""
     chosen = variant_named(variant, context.obj)
-    open_questions = variants.questions(context.obj).keys() - chosen.answers.keys()
+    answered = chosen.answers.keys() | {"resources"}
+    open_questions = variants.questions(context.obj).keys() - answered
     answers: dict[str, object] = dict(chosen.answers)
     answers["resources"] = resources(resource or [])
     for entry in data or []:

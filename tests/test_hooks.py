@@ -87,6 +87,20 @@ def test_render_takes_data(hooks: Hooks, tmp_path: Path) -> None:
     assert not (folder / "app" / "items" / "repository.py").exists()
 
 
+def test_render_takes_resources(hooks: Hooks, tmp_path: Path) -> None:
+    command = "books title:text sold:boolean --access public --soft-delete"
+    result = hooks("render", "sync-sqlite-crud", tmp_path / "shop", "--resource", command)
+    assert result.exit_code == 0, result.output
+    answers = yaml.safe_load((tmp_path / "shop" / ".copier-answers.yml").read_text("utf-8"))
+    assert answers["resources"]["books"] == {
+        "access": "public",
+        "fields": ["title:text", "sold:boolean"],
+        "singular": "book",
+        "soft_delete": True,
+    }
+    assert (tmp_path / "shop" / "app" / "books" / "crud.py").exists()
+
+
 def test_render_includes_uncommitted_and_excludes_ignored_files(
     hooks: Hooks, template: Path, release: Callable[[str], None], tmp_path: Path
 ) -> None:
