@@ -193,6 +193,7 @@ def test_names_of_pydantic_are_no_fields() -> None:
 def test_the_code_is_formatted_whatever_the_names(tmp_path: Path, variant: Variant) -> None:
     commands = [
         "oxen type:text --singular ox",
+        "email_templates title:text item:items",
         "lights order:integer:1:5:sort other:text format:enum:on:off --access public",
         "newspapers hash:email:unique item:items group:boolean:optional --access admin",
         "links source:items target:items --access public",
