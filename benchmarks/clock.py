@@ -1,15 +1,17 @@
-"""Seconds from a command to the first answered request: what a developer waits for.
+"""Seconds from a command to its end, or to the first answered request: what a developer waits for.
 
     uv run python -m benchmarks.clock [VARIANT...]
 
 Default: all variants. Each is rendered from the files as they are now and installed before the
-clock starts. The first `app dev` creates the database and compiles everything to bytecode.
+clock starts. The first `app dev` creates the database and compiles everything to bytecode. Commit
+first: `app new` reads the template at the version that the service has.
 """
 
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -24,9 +26,12 @@ from hooks.service import NONE, UV, Service, end
 from hooks.variants import Variant, variants
 
 ROUNDS = 5
+FIELDS = ("title:text", "rating:integer:1:5", "body:text:5000:optional", "item:items")
 TIMEOUT = 120
 # Some containers set it, and every process would compile its imports.
 BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
+
+numbers = count(1)
 
 
 def start(
@@ -69,6 +74,15 @@ def until_answer(service: Service, *command: str, settings: Mapping[str, str] = 
             end(process)
 
 
+def until_written(service: Service, settings: Mapping[str, str]) -> float:
+    """Add a resource, which the next one finds migrated."""
+    seconds = until_exit(
+        service, UV, "run", "app", "new", f"r{next(numbers)}s", *FIELDS, settings=settings
+    )
+    service.run("run", "alembic", "upgrade", "heads", settings=settings)
+    return seconds
+
+
 def main(variant: Variant, folder: Path, databases: Databases) -> None:
     service = Service(folder)
     render(variant.answers, folder)
@@ -89,6 +103,7 @@ def main(variant: Variant, folder: Path, databases: Databases) -> None:
             service, UV, "run", "app", "serve", settings=settings
         ),
         "uv run app dev": lambda: until_answer(service, UV, "run", "app", "dev"),
+        "uv run app new": lambda: until_written(service, settings),
     }
     first = cases["uv run app dev"]()
     service.run("run", "alembic", "upgrade", "heads", settings=settings)
