@@ -7,12 +7,15 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Integer, Table
 from typer.testing import CliRunner, Result
 
 from app import cli, development, new
 from app.models import Base
 from app.revisions import read
+from tests import database
 
 YIELD = "[% yield resource from rendered %][[ resource ]][% endyield %]"
 TEMPLATE = {
@@ -97,6 +100,10 @@ def root(tmp_path: Path, template: Path, url: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)  # without the developer's .env
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # of the code in that folder
+    config = database.alembic_config(url)
+    if len(ScriptDirectory.from_config(config).get_heads()) > 1:  # not merged after an update
+        command.merge(config, "heads")
+        command.upgrade(config, "heads")
     return tmp_path
 
 
