@@ -157,8 +157,8 @@ def check_all(
 
     def check_one(variant: Variant) -> Report:
         folder = Path(mkdtemp(prefix=f"{variant.name}-"))
-        todo = steps(variant, folder, databases, template)
-        report = check(Report(variant, folder), todo, on_step)
+        all_steps = steps(variant, folder, databases, template)
+        report = check(Report(variant, folder), all_steps, on_step)
         if report.ok:
             rmtree(folder)
         return report

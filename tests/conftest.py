@@ -130,8 +130,8 @@ def report(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Rep
     # Not in pytest's temporary folder: the service's own run of pytest makes that private, and
     # Postgres runs as another user when root starts it.
     folder = Path(mkdtemp(prefix=f"{variant.name}-"))
-    todo = steps(variant, folder, databases, coverage=variant.name in COVERED)
-    yield check(Report(variant, folder), todo)
+    all_steps = steps(variant, folder, databases, coverage=variant.name in COVERED)
+    yield check(Report(variant, folder), all_steps)
     shutil.rmtree(folder)
 
 

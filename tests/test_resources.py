@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from pydantic import BaseModel
 
 from hooks.databases import Databases
@@ -22,7 +22,8 @@ from tests.test_rendering import ruff
 OPPOSITES = [variants()[0], variants()[-1]]
 REVIEWS = "reviews title:text rating:integer:1:5 body:text:5000:optional item:items"
 LABELS = "labels word:text:2:unique --access admin --soft-delete"
-GRAMMAR = Environment(  # noqa: S701 (it writes no HTML)
+GRAMMAR = Environment(
+    autoescape=select_autoescape(),  # only of HTML
     loader=FileSystemLoader(ROOT),
     extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"],
     undefined=StrictUndefined,

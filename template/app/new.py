@@ -219,8 +219,8 @@ def render(folder: Path, answers: dict[str, Any], only: str, resources: dict[str
     ours = "lint.isort.known-first-party = ['app', 'tests']"
     sort = ["check", "--select", "I", "--fix", "--config", ours]
     for task in (sort, ["format"]) if folders else ():
-        ruff = [sys.executable, "-m", "ruff", *task, "--quiet", "--no-cache", *folders]
-        subprocess.run(ruff, cwd=folder, check=True)  # noqa: S603 (a tool of ours)
+        ruff = ["-m", "ruff", *task, "--quiet", "--no-cache", *folders]
+        run(sys.executable, *ruff, cwd=folder, check=True)
 
 
 def merge(folder: Path, plural: str) -> list[str]:
@@ -236,8 +236,8 @@ def merge(folder: Path, plural: str) -> list[str]:
             new.write_bytes(content)
             if mine.exists():  # its owner has not deleted it
                 names = ("-L", "yours", "-L", "before", "-L", "app field")
-                git = ["git", "merge-file", *names, str(mine), str(before), str(new)]
-                if subprocess.run(git, check=False).returncode:  # noqa: S603 (checked before)
+                versions = [str(mine), str(before), str(new)]
+                if run("git", "merge-file", *names, *versions).returncode:
                     conflicts.append(f"{path}/{name}")
     return conflicts
 
@@ -258,6 +258,10 @@ def exchanged(folder: Path, plural: str) -> Iterator[None]:
             move(root / path, folder / path)
             move(before / path, root / path)
         raise
+
+
+def run(*tool: str, check: bool = False, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(tool, check=check, text=True, **options)  # noqa: S603 (no shell)
 
 
 def move(source: Path, target: Path) -> None:
@@ -297,14 +301,12 @@ class Revision:
 
     def __call__(self) -> None:
         """Write the migration, in a process that knows none of the models as they were."""
-        done = subprocess.run(  # noqa: S603 (a tool of ours)
-            [sys.executable, "-m", "alembic", "revision", "--autogenerate", "-m", self.message],
+        done = run(
+            *(sys.executable, "-m", "alembic", "revision", "--autogenerate", "-m", self.message),
             cwd=development.ROOT,
             env=os.environ | {"DATABASE_URL": self.url},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
         )
         written = re.search(r"Generating (.+?\.py)", done.stdout)
         if done.returncode or not written:
