@@ -39,6 +39,11 @@ class Input:
     body: str = "%s"
 
     @property
+    def is_outermost(self) -> bool:
+        """Whether it is a field of the body itself."""
+        return self.body == f'{{"{self.name}": %s}}'
+
+    @property
     def types(self) -> set[str]:
         return {part.get("type", "anything") for part in self.parts}
 

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,10 @@ POOL_SIZE = 5
 # Measures the coverage of a server, which makes it half as fast.
 WITH_COVERAGE = {"COVERAGE_PROCESS_CONFIG": os.environ.get("COVERAGE_PROCESS_CONFIG", "")}
 MEASURED = WITH_COVERAGE
+# Its threads never end. On Python 3.11, coverage of greenlets can hang for ever when several
+# threads end at the same time: each leaves a callback to the main thread, and one that is traced
+# never returns while the next one waits.
+THREADS = ThreadPoolExecutor(max_workers=500)
 # Loading certificates takes longer than a request, and nothing is encrypted here.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 # The console script of this project, beside the interpreter that runs the tests.
@@ -146,8 +150,11 @@ def in_background(
     requests: Sequence[Callable[[], httpx2.Response]],
 ) -> Iterator[list[Future[httpx2.Response]]]:
     """Send requests concurrently while the block runs, and wait for them at its end."""
-    with ThreadPoolExecutor(len(requests)) as threads:
-        yield [threads.submit(request) for request in requests]
+    sent = [THREADS.submit(request) for request in requests]
+    try:
+        yield sent
+    finally:
+        wait(sent)
 
 
 def at_once(requests: Sequence[Callable[[], httpx2.Response]]) -> list[httpx2.Response]:

@@ -1,14 +1,21 @@
 """Concurrent requests in transactions that commit: a rollback would hide every race."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import httpx2
 
 from tests import database
 from tests.samples import ADA, LAMP, PASSWORD, credentials, email
-from tests.service import POOL_SIZE, Service, at_once, in_background, put_on_sale, statuses
+from tests.service import (
+    POOL_SIZE,
+    THREADS,
+    Service,
+    at_once,
+    in_background,
+    put_on_sale,
+    statuses,
+)
 
 CLIENTS = 16
 
@@ -120,15 +127,10 @@ def test_readers_do_not_wait_for_writers_that_wait_for_a_lock(
     service: Service, seller: httpx2.Client
 ) -> None:
     path = f"/items/{put_on_sale(seller)}"
-    reader = service.client()
+    reader, update = service.client(), partial(seller.patch, path, json={"stock": 7})
 
-    with (
-        # Its threads are joined after the transaction has released the lock.
-        ThreadPoolExecutor(2 * POOL_SIZE) as threads,
-        database.transaction(service.database_url, "UPDATE items SET stock = 1"),
-    ):
-        update = partial(seller.patch, path, json={"stock": 7})
-        writers = [threads.submit(update) for _ in range(2 * POOL_SIZE)]
+    with database.transaction(service.database_url, "UPDATE items SET stock = 1"):
+        writers = [THREADS.submit(update) for _ in range(2 * POOL_SIZE)]
         # The writers arrive while the first of these are answered.
         responses = [reader.get(path) for _ in range(50)]
         assert not any(writer.done() for writer in writers)

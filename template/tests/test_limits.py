@@ -1,5 +1,6 @@
 """Limits on concurrent requests, on the size of a body and on the time it takes to arrive."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -8,12 +9,11 @@ from threading import Event, Semaphore
 import httpx2
 import pytest
 from fastapi import FastAPI, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from app.error_handlers import HANDLERS
 from app.limits import BodyLimit, ConcurrencyLimit
-from tests.service import NO_CERTIFICATES, is_unavailable
+from tests.service import NO_CERTIFICATES, THREADS, is_unavailable
 from tests.test_server import GET, LAST_CHUNKED, Address, ask, is_problem, rest_of, served
 
 POST = b"POST / HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
@@ -28,7 +28,7 @@ class Work:
 
     async def run(self) -> None:
         self.begun.release()
-        assert await run_in_threadpool(self.may_end.wait, timeout=30)
+        assert await asyncio.wrap_future(THREADS.submit(self.may_end.wait, timeout=30))
 
     def wait_for(self, requests: int) -> None:
         for _ in range(requests):

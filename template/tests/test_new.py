@@ -87,7 +87,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def root(tmp_path: Path, template: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(
+    tmp_path: Path, template: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """Make a service from that template: the code of this one, in a folder of its own."""
     for name in ("app", "migrations"):
         without = shutil.ignore_patterns("__pycache__")
@@ -98,29 +100,36 @@ def root(tmp_path: Path, template: Path, url: str, monkeypatch: pytest.MonkeyPat
     (tmp_path / new.ANSWERS).write_text(answers)
     monkeypatch.setattr(development, "ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)  # without the developer's .env
-    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # of the code in that folder
-    config = database.alembic_config(url)
-    if len(ScriptDirectory.from_config(config).get_heads()) > 1:  # not merged after an update
-        command.merge(config, "heads")
-        command.upgrade(config, "heads")
     return tmp_path
 
 
 @pytest.fixture
-def with_zebras(root: Path, template: Path) -> Path:
+def with_database(root: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give that service a database of its own, and its migrations a single head."""
+    monkeypatch.setenv("DATABASE_URL", url)
+    config = database.alembic_config(url)
+    if len(ScriptDirectory.from_config(config).get_heads()) > 1:  # not merged after an update
+        command.merge(config, "heads")
+        command.upgrade(config, "heads")
+    return root
+
+
+@pytest.fixture
+def with_zebras(with_database: Path, template: Path) -> Path:
     """Make a service that has written zebras; its database does not know them yet."""
-    (root / new.ANSWERS).write_text(
+    (with_database / new.ANSWERS).write_text(
         f"_commit: '1.0'\n_src_path: {template}\n"
         "resources:\n  zebras: {singular: zebra, fields: ['title:text']}\n"
     )
     for path in new.paths_of("zebras"):
-        (root / path).mkdir()
+        (with_database / path).mkdir()
     text = dedent(TEMPLATE[f"template/app/{YIELD}/models.py.jinja"]).lstrip()
     before, _, _ = text.replace("[[ resource ]]", "zebras").partition("[% for")
-    (root / "app/zebras/__init__.py").touch()
-    (root / "app/zebras/models.py").write_text(before + "    title: Mapped[str | None]\n")
-    return root
+    (with_database / "app/zebras/__init__.py").touch()
+    (with_database / "app/zebras/models.py").write_text(before + "    title: Mapped[str | None]\n")
+    return with_database
 
 
 def run(*arguments: str) -> Result:
@@ -148,31 +157,31 @@ def assert_refused(result: Result, *texts: str) -> None:
 
 
 def test_a_resource_is_written_on_the_development_database(
-    root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    with_database: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DATABASE_URL")
     monkeypatch.setattr(development, "DATA", folder / "development")
-    before = content(root)
+    before = content(with_database)
 
     result = run("new", "zebras", "title:text", "parent:zebras:optional")
 
     assert result.exit_code == 0, result.output
-    added = content(root).keys() - before.keys()
+    added = content(with_database).keys() - before.keys()
     [migration] = [path for path in added if path.parent.name == "versions"]
-    assert {str(path.relative_to(root)) for path in added - {migration}} == {
+    assert {str(path.relative_to(with_database)) for path in added - {migration}} == {
         "app/zebras/__init__.py",
         "app/zebras/models.py",
         "tests/zebras/test_it.py",
     }
     assert "create_table(\n" in migration.read_text()
-    assert "title:text" in (root / new.ANSWERS).read_text()
+    assert "title:text" in (with_database / new.ANSWERS).read_text()
     assert result.output.splitlines() == [
         "Wrote app/zebras/ and tests/zebras/: one is zebra.",
         f"Wrote migrations/versions/{migration.name}",
         "Read the migration, then: uv run alembic upgrade heads && uv run pytest",
     ]
     changed = {path for path in before if before[path] != path.read_bytes()}
-    assert changed == {root / new.ANSWERS}
+    assert changed == {with_database / new.ANSWERS}
 
 
 def test_fields_are_merged_into_edited_code(with_zebras: Path) -> None:
@@ -250,14 +259,14 @@ def test_a_new_field_is_optional() -> None:
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_a_pending_change_of_the_models_is_refused(root: Path) -> None:
+def test_a_pending_change_of_the_models_is_refused(with_database: Path) -> None:
     table = Table("pending", Base.metadata, Column("id", Integer, primary_key=True))
     try:
         result = run("new", "zebras", "title:text")
     finally:
         Base.metadata.remove(table)
 
-    assert root.exists()
+    assert with_database.exists()
     assert_refused(result, "models differ", "uv run alembic revision --autogenerate")
 
 
@@ -277,13 +286,13 @@ def add_migrations(root: Path, *names: str) -> None:
         (versions / f"{name}.py").write_text(MIGRATION.format(name=name, after=head))
 
 
-def test_a_database_that_is_behind_is_refused(root: Path) -> None:
-    add_migrations(root, "own")
+def test_a_database_that_is_behind_is_refused(with_database: Path) -> None:
+    add_migrations(with_database, "own")
     assert_refused(run("new", "zebras", "title:text"), "uv run alembic upgrade heads")
 
 
-def test_two_heads_are_refused(root: Path) -> None:
-    add_migrations(root, "own", "of_the_template")
+def test_two_heads_are_refused(with_database: Path) -> None:
+    add_migrations(with_database, "own", "of_the_template")
     assert_refused(run("new", "zebras", "title:text"), "uv run alembic merge heads")
 
 

@@ -6,15 +6,15 @@ import select
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import pytest
 import uvicorn
-from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.server import MAX_HEAD_BYTES, MAX_HEADERS, MAX_PIPELINED, LimitedProtocol
+from tests.service import THREADS
 
 Address = tuple[str, int]
 
@@ -58,13 +58,12 @@ def served(
     options |= {"lifespan": "off", "timeout_graceful_shutdown": 5, "log_level": "critical"}
     server = uvicorn.Server(uvicorn.Config(app, http=protocol, **options))
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = Thread(target=server.run, args=([listener],))
-        thread.start()
+        running = THREADS.submit(server.run, [listener])
         try:
             yield listener.getsockname()
         finally:
             server.should_exit = True
-            thread.join()
+            running.result()
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -257,7 +256,7 @@ def test_a_body_that_turns_invalid_is_answered_once() -> None:
 
     async def late(_scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        await run_in_threadpool(refused.wait, timeout=30)
+        await asyncio.wrap_future(THREADS.submit(refused.wait, timeout=30))
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"too late"})
 
