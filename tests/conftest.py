@@ -14,7 +14,7 @@ from hooks.check import Report, check, steps
 from hooks.databases import Databases
 from hooks.service import Service
 from hooks.variants import ROOT, Variant, variants
-from tests.projects import Projects
+from tests.projects import Projects, in_the_half
 
 pytest.register_assert_rewrite("tests.api")
 
@@ -109,15 +109,6 @@ def databases() -> Iterator[Databases]:
         yield databases
 
 
-# Half of the variants, in which any two choices meet: counting makes a suite a third slower.
-COVERED = {
-    "async-postgres-repository",
-    "async-sqlite-crud",
-    "sync-postgres-crud",
-    "sync-sqlite-repository",
-}
-
-
 @pytest.fixture(
     scope="session",
     params=[
@@ -130,7 +121,8 @@ def report(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Rep
     # Not in pytest's temporary folder: the service's own run of pytest makes that private, and
     # Postgres runs as another user when root starts it.
     folder = Path(mkdtemp(prefix=f"{variant.name}-"))
-    all_steps = steps(variant, folder, databases, coverage=variant.name in COVERED)
+    # Counting makes a suite a third slower.
+    all_steps = steps(variant, folder, databases, coverage=in_the_half(variant))
     yield check(Report(variant, folder), all_steps)
     shutil.rmtree(folder)
 
@@ -139,6 +131,11 @@ def report(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Rep
 def service(report: Report) -> Service:
     assert "format" in report.seconds, f"was not installed:\n{report.failure}"
     return Service(report.folder)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one more than there are cores: a suite waits a third of its time, for locks and starts."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_configure(config: pytest.Config) -> None:

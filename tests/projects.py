@@ -19,7 +19,7 @@ import yaml
 from plumbum import local
 
 from hooks.release import NEXT, clone_with_releases, releases
-from hooks.variants import ROOT
+from hooks.variants import ROOT, Variant, axes
 
 if TYPE_CHECKING:
     from tests.conftest import Shell
@@ -121,6 +121,15 @@ class Projects:
             (folder / "copier.yml").write_text(text, "utf-8")
 
         return built_once(self.folder / f"questionnaire-{version}", build)
+
+
+def in_the_half(variant: Variant) -> bool:
+    """Tell whether a variant is in the half of them in which any two choices meet.
+
+    Each variant that differs in one answer is in the other half.
+    """
+    choices = axes()
+    return sum(choices[axis].index(value) for axis, value in variant.answers.items()) % 2 == 0
 
 
 def built_once(folder: Path, build: Callable[[Path], None]) -> Path:
