@@ -134,7 +134,7 @@ def service(report: Report) -> Service:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Run one more than there are cores: a suite waits a third of its time, for locks and starts."""
+    """Run one more than there are cores: a suite waits for locks and starts a third of its time."""
     return (os.cpu_count() or 1) + 1
 
 
