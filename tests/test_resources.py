@@ -10,6 +10,7 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from pydantic import BaseModel
 
+from hooks.check import check_types
 from hooks.databases import Databases
 from hooks.release import NEXT
 from hooks.render import render
@@ -242,7 +243,7 @@ def test_the_commands_write_what_a_copy_has_and_their_tests_pass(
     expect(later, LABELS)
     tests = ("tests/reviews", "tests/labels", "tests/test_migrations.py", "tests/test_contract.py")
     run("pytest", "--numprocesses", "2", *tests, "tests/test_hostile_input.py")
-    run("mypy")
+    check_types(service, f"resources-{variant.name}")
 
     with pytest.raises(CommandError, match="Remove what refers to labels first: reviews"):
         run("app", "remove", "labels", "--yes")
