@@ -16,7 +16,7 @@ from alembic import command
 from alembic.config import CommandLine, Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, to_tuple
-from sqlalchemy import JSON, Column, Dialect, Integer, Table
+from sqlalchemy import JSON, CheckConstraint, Column, Dialect, Integer, Table
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -283,6 +283,22 @@ def test_migrations_name_types_of_the_database(config: Config) -> None:
         written = autogenerate(config)
 
     assert "Preferences" not in written
+
+
+def test_migrations_add_and_drop_checks(config: Config) -> None:
+    table = Base.metadata.tables["users"]
+    check = CheckConstraint("name <> 'nobody'", "name_is_of_somebody")
+    table.append_constraint(check)
+    try:
+        added = autogenerate(config, "add")
+    finally:
+        table.constraints.remove(check)
+    dropped = autogenerate(config, "drop")
+
+    upgrades = [written.partition("def downgrade")[0] for written in (added, dropped)]
+    assert all("ck_users_name_is_of_somebody" in upgrade for upgrade in upgrades)
+    assert "create_check_constraint(" in upgrades[0]
+    assert "drop_constraint(" in upgrades[1]
 
 
 def test_tables_are_dropped_in_the_order_of_their_references(config: Config) -> None:
