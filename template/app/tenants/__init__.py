@@ -1,0 +1,1 @@
+"""Customers of the service, each with rows that no other sees."""
