@@ -51,7 +51,7 @@ def axes(template: Path = ROOT) -> dict[str, list[str]]:
 def variants(template: Path = ROOT) -> list[Variant]:
     choices = axes(template)
     combinations = [
-        asked(dict(zip(choices, values, strict=True)), template)
+        named(dict(zip(choices, values, strict=True)), template)
         for values in product(*choices.values())
     ]
     # Without what is not asked, some are equal.
@@ -59,20 +59,24 @@ def variants(template: Path = ROOT) -> list[Variant]:
     return [Variant(answers) for answers in unique.values()]
 
 
-def asked(answers: Mapping[str, str], template: Path = ROOT) -> dict[str, str]:
-    """Leave out an answer that nobody is asked for, and the default to what only some are asked."""
-    known = questions(template)
+def named(answers: Mapping[str, str], template: Path = ROOT) -> dict[str, str]:
+    """Leave out answers that are not asked for, and defaults to what only some are asked."""
+    conditional = {name: each for name, each in questions(template).items() if "when" in each}
     return {
         name: value
         for name, value in answers.items()
-        if (when := known[name].get("when")) is None
-        or (value != known[name]["default"] and is_true(when, answers))
+        if name not in conditional
+        or (value != conditional[name]["default"] and name in asked(answers, template))
     }
 
 
-def is_true(when: str, answers: Mapping[str, str]) -> bool:
-    """Whether Copier asks a question with this condition, given the answers before it."""
-    return Environment().from_string(when).render(answers) == "True"
+def asked(answers: Mapping[str, Any], template: Path = ROOT) -> set[str]:
+    """Return the questions that Copier asks whoever gives these answers."""
+    return {
+        name
+        for name, question in questions(template).items()
+        if Environment().from_string(question.get("when", "True")).render(answers) == "True"
+    }
 
 
 def matrix(template: Path = ROOT) -> dict[str, list[dict[str, str]]]:

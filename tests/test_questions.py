@@ -21,6 +21,7 @@ DEFAULTS = {
     "concurrency": "async",
     "database": "postgres",
     "data_access": "repository",
+    "tenancy": "none",
     "resources": {},
 }
 
@@ -54,6 +55,7 @@ REFUSED = [
     ("concurrency", "asink"),
     ("database", "mysql"),
     ("data_access", "dao"),
+    ("tenancy", "schemas"),
 ]
 
 

@@ -14,11 +14,12 @@ from pytest_copie.plugin import Copie
 
 from hooks.render import render
 from hooks.resources import SAMPLES, resources
-from hooks.variants import ROOT, Variant, questions, variants
+from hooks.variants import ROOT, Variant, asked, variants
 
 TEMPLATE = ROOT / "template"
-# The folders that are rendered: `template/` file by file, `databases/` by what includes it.
-RENDERED = ("template", "databases")
+# The folders that are rendered: `template/` file by file, the others by what includes them.
+INCLUDED = ("databases", "tenancy")
+RENDERED = ("template", *INCLUDED)
 # Copier makes a folder for each of the resources of `app new`.
 RESOURCE = "{% yield resource from rendered_resources %}{{ resource.plural }}{% endyield %}"
 # `${{` belongs to GitHub, and `{{` before anything but a name to Python.
@@ -168,7 +169,7 @@ def test_no_lock_file_is_rendered(rendered: Path) -> None:
 def test_recorded_answers_render_the_same_service(rendered: Path, tmp_path: Path) -> None:
     recorded = yaml.safe_load((rendered / ".copier-answers.yml").read_text("utf-8"))
     answers = {name: value for name, value in recorded.items() if not name.startswith("_")}
-    assert answers.keys() == questions().keys()
+    assert answers.keys() == asked(answers)
     render(answers, tmp_path / "again")
     again, before = content(tmp_path / "again"), content(rendered)
     # Copier records a new commit each time for uncommitted work.
@@ -268,7 +269,7 @@ def share(files: list[Path], pattern: str | re.Pattern[str]) -> float:
 def test_exactly_the_files_with_jinja_are_named_so() -> None:
     for path in template_files():
         # An included body is always rendered.
-        needs_jinja = "databases" in path.parts or bool(JINJA.search(path.read_text("utf-8")))
+        needs_jinja = bool({*INCLUDED} & {*path.parts}) or bool(JINJA.search(path.read_text("utf-8")))
         assert (path.suffix == ".jinja") == needs_jinja, path
 
 
@@ -280,17 +281,18 @@ def test_each_file_has_one_body() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_every_body_of_a_database_is_included() -> None:
-    bodies = {path for path in template_files() if "databases" in path.parts}
+def test_every_body_is_included() -> None:
+    bodies = {path for path in template_files() if {*INCLUDED} & {*path.parts}}
+    include = re.compile(r'pathjoin\("(?:databases|tenancy)", [\w"]+, "(.+?)"(.*?)\)')
     included = set()
     for path in template_files():
-        found = re.search(
-            r'pathjoin\("databases", database, "(.+?)"(.*)\) %\}', path.read_text("utf-8")
-        )
-        if found and found[2]:  # a folder with a body per answer to `concurrency`
-            included |= {body for body in bodies if found[1] in body.as_posix()}
-        elif found:
-            included |= {body for body in bodies if body.as_posix().endswith(f"/{found[1]}")}
+        for name, more in include.findall(path.read_text("utf-8")):
+            # More: the name is a folder, with a body per answer to `concurrency`.
+            included |= {
+                body
+                for body in bodies
+                if (body.parent if more else body).as_posix().endswith(f"/{name}")
+            }
     assert included == bodies
 
 
