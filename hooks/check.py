@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from secrets import token_hex
 from shutil import copytree, rmtree
@@ -128,8 +129,12 @@ def migrate(service: Service, settings: dict[str, str]) -> None:
 
 def boot(service: Service, settings: dict[str, str]) -> None:
     with served(service, settings) as base_url:
-        for path in ("/health/ready", "/openapi.json", "/api/v1/items"):
+        for path in ("/health/ready", "/openapi.json"):
             httpx.get(base_url + path, timeout=30, trust_env=False).raise_for_status()
+        form = {"username": "ada@example.com", "password": "correct horse battery staple"}
+        login = httpx.post(f"{base_url}/api/v1/auth/token", data=form, timeout=30, trust_env=False)
+        if login.status_code != HTTPStatus.UNAUTHORIZED:  # the database was asked, and knows nobody
+            raise RuntimeError(f"a log-in is answered with {login.status_code}: {login.text}")
     expect_no_process(service)
 
 

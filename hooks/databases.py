@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from jinja2 import Environment
+from jinja2 import Environment, select_autoescape
 
 from hooks.variants import ROOT, Variant
 
@@ -85,7 +85,8 @@ class Databases:
 def start_postgres(folder: Path) -> tuple[subprocess.Popen[str], str]:
     """Start a server with a plain role `app`; return it and the folder of its socket."""
     script = folder.with_name("postgres.py")
-    template = Environment(trim_blocks=True, keep_trailing_newline=True)
+    autoescape = select_autoescape()  # only of HTML
+    template = Environment(autoescape=autoescape, trim_blocks=True, keep_trailing_newline=True)
     text = template.from_string(SERVER.read_text("utf-8")).render(has_tenants=True)
     script.write_text(text, "utf-8")
     server = subprocess.Popen(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment
+from jinja2 import Environment, select_autoescape
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -72,10 +72,11 @@ def named(answers: Mapping[str, str], template: Path = ROOT) -> dict[str, str]:
 
 def asked(answers: Mapping[str, Any], template: Path = ROOT) -> set[str]:
     """Return the questions that Copier asks whoever gives these answers."""
+    jinja = Environment(autoescape=select_autoescape())  # only of HTML
     return {
         name
         for name, question in questions(template).items()
-        if Environment().from_string(question.get("when", "True")).render(answers) == "True"
+        if jinja.from_string(question.get("when", "True")).render(answers) == "True"
     }
 
 

@@ -269,7 +269,9 @@ def share(files: list[Path], pattern: str | re.Pattern[str]) -> float:
 def test_exactly_the_files_with_jinja_are_named_so() -> None:
     for path in template_files():
         # An included body is always rendered.
-        needs_jinja = bool({*INCLUDED} & {*path.parts}) or bool(JINJA.search(path.read_text("utf-8")))
+        needs_jinja = bool({*INCLUDED} & {*path.parts}) or bool(
+            JINJA.search(path.read_text("utf-8"))
+        )
         assert (path.suffix == ".jinja") == needs_jinja, path
 
 
