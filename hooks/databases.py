@@ -85,8 +85,11 @@ class Databases:
 def start_postgres(folder: Path) -> tuple[subprocess.Popen[str], str]:
     """Start a server with a plain role `app`; return it and the folder of its socket."""
     script = folder.with_name("postgres.py")
-    autoescape = select_autoescape()  # only of HTML
-    template = Environment(autoescape=autoescape, trim_blocks=True, keep_trailing_newline=True)
+    template = Environment(
+        autoescape=select_autoescape(),  # only of HTML
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
     text = template.from_string(SERVER.read_text("utf-8")).render(has_tenants=True)
     script.write_text(text, "utf-8")
     server = subprocess.Popen(
