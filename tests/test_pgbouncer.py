@@ -25,6 +25,14 @@ from tests.api import Api, User, expect_equal
 
 # One for each driver.
 DRIVERS = ("async-postgres-repository", "sync-postgres-crud")
+WITH_TENANTS = tuple(f"{name}-rows" for name in DRIVERS)
+# Prints what sessions of many tenants have seen of others.
+STORM = """
+import asyncio, sys
+from tests.tenants.test_connections import storm
+print(asyncio.run(storm(sys.argv[1], pgbouncer=True)))
+"""
+TENANTS = "INSERT INTO tenants SELECT id, 'T', now(), now() FROM generate_series(2, 6) AS id"
 
 WORKERS = 3
 SERVER_CONNECTIONS = 5
@@ -93,7 +101,7 @@ def running(direct_url: str) -> Iterator[PgBouncer]:
     with NamedTemporaryFile("w", suffix=".ini") as ini, TemporaryFile() as log:
         ini.write(f"""
 [databases]
-app = host='{host}' dbname='{database.path.strip("/")}' user=postgres
+app = host='{host}' dbname='{database.path.strip("/")}' user=app
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}
@@ -284,3 +292,14 @@ def left(pgbouncer: PgBouncer) -> list[str]:
     backends = {line.partition(",")[0] for line in found}
     assert len(backends) == SERVER_CONNECTIONS, found
     return [line.partition(",")[2] for line in found]
+
+
+@pytest.mark.only(*WITH_TENANTS)
+def test_no_connection_takes_a_tenant_along(
+    service: Service, pgbouncer: PgBouncer, databases: Databases
+) -> None:
+    databases.psql(pgbouncer.direct_url, TENANTS)
+
+    output = service.run("run", "python", "-c", STORM, pgbouncer.url)
+
+    assert output.splitlines()[-1] == "[]"
