@@ -43,7 +43,7 @@ NEIGHBOURS = [
     (before, after)
     for before in filter(in_the_half, variants())
     for after in variants()
-    if len(before.answers.items() - after.answers.items()) == 1
+    if len(dict(before.answers.items() ^ after.answers.items())) == 1
 ]
 
 
@@ -72,7 +72,8 @@ def test_a_switched_answer_equals_a_new_copy(
     samples = {"resources": resources(SAMPLES)}
     old, new = {**before.answers, **samples}, {**after.answers, **samples}
     project = projects.start(tmp_path / "project", NEXT, old)
-    projects.update(project, after.answers)
+    defaults = {axis: axes()[axis][0] for axis in before.answers.keys() - after.answers.keys()}
+    projects.update(project, {**defaults, **after.answers})
     expect_updated(project, projects.copy(NEXT, old), projects.copy(NEXT, new))
 
 
