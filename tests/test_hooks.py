@@ -20,8 +20,10 @@ from hooks.service import UV, Service, end, is_ready
 from hooks.variants import ROOT, variants
 
 NAMES = [
-    "-".join(each)
+    "-".join(each) + tenancy
     for each in product(("async", "sync"), ("postgres", "sqlite"), ("repository", "crud"))
+    # Only Postgres is asked for tenants, and a name does not say that there are none.
+    for tenancy in (("", "-rows") if "postgres" in each else ("",))
 ]
 
 Hooks = Callable[..., Result]
