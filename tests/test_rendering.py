@@ -121,6 +121,31 @@ def text_after(node: ast.expr, text: str) -> str:
     return line.encode()[node.end_col_offset :].decode()
 
 
+def test_models_with_a_tenant_are_those_without(copie_session: Copie) -> None:
+    """They are two bodies: a column that one of them lacks is forgotten."""
+
+    def fields(folder: Path) -> dict[str, list[str]]:
+        return {
+            f"{path.parent.name}: {node.name}": [
+                f"{field.target.id}: {ast.unparse(field.annotation)}"
+                for field in node.body
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+            ]
+            for path in folder.glob("app/*/models.py")
+            for node in ast.parse(path.read_text("utf-8")).body
+            if isinstance(node, ast.ClassDef) and path.parent.name != "tenants"
+        }
+
+    without, with_tenants = (
+        copie_session.copy({"tenancy": tenancy, "resources": resources(SAMPLES)}).project_dir
+        for tenancy in ("none", "rows")
+    )
+    assert without
+    assert with_tenants
+    assert len(fields(without)) >= 6
+    assert fields(with_tenants) == fields(without)
+
+
 def test_no_command_needs_a_single_head(rendered: Path) -> None:
     """A project with migrations of its own has two heads when a release brings one."""
     needs = re.compile(r"""\b(upgrade|stamp)\b\W+head\b|upgrade\(.*"head"|get_current_head""")
