@@ -128,7 +128,7 @@ def is_ready(base_url: str) -> bool:
         return False
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
     """Terminate a process; if it goes on, kill it and its children."""
     if process.poll() is not None:
         return
