@@ -81,12 +81,15 @@ def steps(
     databases: Databases,
     template: Path = ROOT,
     *,
-    coverage: bool = True,
+    suite: Sequence[str] = ("--cov",),
 ) -> dict[str, Callable[[], object]]:
-    """Return all that a variant is checked for, in the order in which it must be done."""
+    """Return all that a variant is checked for, in the order in which it must be done.
+
+    `suite` has arguments of pytest.
+    """
     service = Service(folder)
     # In one process: other variants are checked on the other cores.
-    suite = ("pytest", "--numprocesses", "0", *(["--cov"] if coverage else []))
+    pytest = ("pytest", "--numprocesses", "0", *suite)
     return {
         "render": lambda: render(
             {**variant.answers, "resources": resources(SAMPLES)}, folder, template
@@ -96,7 +99,7 @@ def steps(
         "lint": lambda: service.run("run", "ruff", "check", "."),
         "types": lambda: check_types(service, variant.name),
         "migrations": lambda: migrate(service, production(databases.new(variant))),
-        "tests": lambda: service.run("run", *suite),
+        "tests": lambda: service.run("run", *pytest),
         "boot": lambda: boot(service, production(databases.new(variant))),
     }
 

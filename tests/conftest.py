@@ -7,14 +7,17 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import mkdtemp
+from types import CodeType
 
 import pytest
+import yaml
+from jinja2 import Environment
 
 from hooks.check import Report, check, steps
 from hooks.databases import Databases
 from hooks.service import Service
 from hooks.variants import ROOT, Variant, variants
-from tests.projects import Projects
+from tests.projects import Projects, in_the_half
 
 pytest.register_assert_rewrite("tests.api")
 
@@ -47,6 +50,30 @@ class Shell:
 
     def copier(self, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         return self(sys.executable, "-m", "copier", *arguments, cwd=cwd)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_copier() -> Iterator[None]:
+    """Compile a template once, and parse YAML in C: the two take most of the time of a copy.
+
+    Copier makes a Jinja environment for each copy, and three copies for an update.
+    """
+    compile_template = Environment.compile
+    compiled: dict[tuple[object, ...], CodeType] = {}
+
+    def compile_once(
+        self: Environment, source: str, name: str | None = None, filename: str | None = None
+    ) -> CodeType:
+        self.preprocess(source, name)  # the extension for `yield` forgets the last one here
+        key = (source, name, self.lexer)  # there is one lexer for equal settings
+        if key not in compiled:
+            compiled[key] = compile_template(self, source, name, filename)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Environment, "compile", compile_once)
+        patch.setattr(yaml, "SafeLoader", yaml.CSafeLoader)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -109,9 +136,42 @@ def databases() -> Iterator[Databases]:
         yield databases
 
 
-# Between them they make each choice. Counting makes a suite a third slower; the workflow and
-# `hooks check` count in every variant.
-COVERED = {"async-postgres-repository", "sync-postgres-crud-rows", "sync-sqlite-crud"}
+# Two variants that differ by data access alone have the same bytes in these files, which test the
+# process, the database and its migrations. One of the two runs them here; `hooks check` and the
+# workflow's job for each variant run everything.
+SAME_IN_TWINS = (
+    "test_admission.py",
+    "test_cli.py",
+    "test_database.py",
+    "test_database_url.py",
+    "test_docs.py",
+    "test_error_codes.py",
+    "test_harness.py",
+    "test_health.py",
+    "test_hints.py",
+    "test_input.py",
+    "test_limits.py",
+    "test_middleware.py",
+    "test_migrations.py",
+    "test_new.py",
+    "test_openapi.py",
+    "test_outages.py",
+    "test_postgres.py",
+    "test_references.py",
+    "test_searches.py",
+    "test_secrets.py",
+    "test_server.py",
+    "test_settings.py",
+)
+# Between them they make each choice. Counting makes a suite a third slower.
+COVERED = ("async-postgres-repository", "async-sqlite-crud", "sync-postgres-repository-rows")
+
+
+def suite(variant: Variant) -> list[str]:
+    """Return the arguments of pytest: all tests for half of the variants, fewer for their twins."""
+    if not in_the_half(variant):
+        return [f"--ignore=tests/{name}" for name in SAME_IN_TWINS]
+    return ["--cov"] if variant.name in COVERED else []
 
 
 @pytest.fixture(
@@ -126,7 +186,7 @@ def report(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Rep
     # Not in pytest's temporary folder: the service's own run of pytest makes that private, and
     # Postgres runs as another user when root starts it.
     folder = Path(mkdtemp(prefix=f"{variant.name}-"))
-    all_steps = steps(variant, folder, databases, coverage=variant.name in COVERED)
+    all_steps = steps(variant, folder, databases, suite=suite(variant))
     yield check(Report(variant, folder), all_steps)
     shutil.rmtree(folder)
 

@@ -5,8 +5,9 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 import yaml
@@ -15,6 +16,8 @@ from pytest_copie.plugin import Copie
 from hooks.render import render
 from hooks.resources import SAMPLES, resources
 from hooks.variants import ROOT, Variant, asked, variants
+from tests.conftest import SAME_IN_TWINS
+from tests.projects import in_the_half
 
 TEMPLATE = ROOT / "template"
 # The folders that are rendered: `template/` file by file, the others by what includes them.
@@ -40,6 +43,12 @@ def rendered(request: pytest.FixtureRequest, copie_session: Copie) -> Path:
     assert result.answers.items() >= variant.answers.items()
     assert result.project_dir is not None
     return result.project_dir
+
+
+def render_tests(copie: Copie, answers: Mapping[str, Any]) -> Path:
+    project = copie.copy(dict(answers)).project_dir
+    assert project
+    return project / "tests"
 
 
 def files(folder: Path) -> list[Path]:
@@ -84,6 +93,22 @@ def test_rendered_code_is_formatted(rendered: Path) -> None:
 
 def test_rendered_code_is_linted(rendered: Path) -> None:
     ruff("check", folder=rendered)
+
+
+@pytest.mark.parametrize(
+    "variant", [each for each in variants() if in_the_half(each)], ids=lambda variant: variant.name
+)
+def test_tests_that_only_one_of_two_twins_runs_are_equal(
+    variant: Variant, copie_session: Copie
+) -> None:
+    data_access = {"repository": "crud", "crud": "repository"}[variant.answers["data_access"]]
+    first, second = (
+        content(render_tests(copie_session, answers))
+        for answers in (variant.answers, {**variant.answers, "data_access": data_access})
+    )
+    assert {name: first.get(name) for name in SAME_IN_TWINS} == {
+        name: second.get(name) for name in SAME_IN_TWINS
+    }
 
 
 def test_every_file_parses(rendered: Path) -> None:
