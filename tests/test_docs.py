@@ -23,6 +23,8 @@ SHOWN = {"text"}
 DONE = {"console", "diff", "{code-block} python"}
 # One reader reads these one after the other, in one terminal.
 SESSION = ["start.md", "tutorial.md", "update.md"]
+# This one in a service of its own, by tests/test_docs_another_store.py.
+ALONE = "another-store.md"
 
 
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
@@ -50,7 +52,7 @@ def assert_offline(site: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_every_block_runs_or_says_why_not(page: Path) -> None:
     for block in blocks(page):
-        runs = block.kind in DONE and page.name in SESSION
+        runs = block.kind in DONE and page.name in {*SESSION, ALONE}
         made_by_sphinx = block.kind.startswith("{") and block.kind not in DONE
         if not (runs or made_by_sphinx or block.kind in SHOWN):
             assert block.reason_not_to_run, f"{block.place}: a test must run it"
