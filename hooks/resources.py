@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-# A resource of every type, one of each access, two with soft delete.
+# A resource of every type, one of each access, two with soft delete, two in SQL.
 SAMPLES = (
     "products title:text subtitle:text:40:optional code:text:2:unique rating:integer:1:5:sort "
     "total:integer:index hidden:boolean charge:money:sort cost:money:optional "
@@ -14,8 +14,10 @@ SAMPLES = (
     "shelf:shelves",
     "shelves label:text:unique:index open:boolean:optional --singular shelf --access public "
     "--soft-delete",
-    "labels order:integer:-5:-1 select:text:1 shelf:shelves --access admin --soft-delete",
-    "notes content:text:5000",
+    "labels order:integer:-5:-1:sort select:text:1 shelf:shelves --access admin --soft-delete "
+    "--store sql",
+    "notes content:text:5000 fee:money:sort:index seen:moment:optional day:date:index "
+    "kind:enum:plain:rich key:uuid:unique extra:json:optional site:url:optional --store sql",
 )
 
 
@@ -24,7 +26,7 @@ def resources(commands: Sequence[str]) -> dict[str, dict[str, Any]]:
     answer: dict[str, dict[str, Any]] = {}
     for command in commands:
         plural, *words = shlex.split(command)
-        options = {"access": "private", "singular": plural.removesuffix("s")}
+        options = {"access": "private", "singular": plural.removesuffix("s"), "store": "orm"}
         soft_delete = "--soft-delete" in words
         fields = [word for word in words if word != "--soft-delete"]
         for option in options:
@@ -32,5 +34,7 @@ def resources(commands: Sequence[str]) -> dict[str, dict[str, Any]]:
                 at = fields.index(f"--{option}")
                 options[option] = fields[at + 1]
                 del fields[at : at + 2]
+        if options["store"] == "orm":  # what an entry without the word means
+            del options["store"]
         answer[plural] = {**options, "soft_delete": soft_delete, "fields": fields}
     return answer

@@ -43,6 +43,11 @@ def refusal(answer: dict[str, Any]) -> str:
     return GRAMMAR.render(only=next(iter(answer)), resources=answer).strip()
 
 
+def refusal_beside(command: str, *others: str) -> str:
+    """Return what the validator says to a resource in a service that has the others."""
+    return refusal(resources([command, *others]))
+
+
 def words(name: str) -> str:
     """Return a name of Python as the words of a singular: `CurrentUser` is current_user."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
@@ -72,6 +77,9 @@ def test_a_resource_is_accepted(command: str) -> None:
         "tags title:text",
         "books title:text --singular user",
         "books title:text --access everybody",
+        "books title:text --store excel",
+        "books title:text --store mongodb",
+        "books title:text --store tortoise",
         "books",
         "books title",
         "books title:",
@@ -127,6 +135,21 @@ def test_what_is_no_resource_is_refused_in_one_line(command: str) -> None:
     assert line.endswith((".", "?"))
 
 
+@pytest.mark.parametrize("store", ["orm", "sql"])
+def test_what_is_in_the_same_database_may_be_referred_to(store: str) -> None:
+    for other in ("orm", "sql"):
+        books = f"books title:text --store {other}"
+        assert refusal_beside(f"pages book:books item:items --store {store}", books) == ""
+
+
+@pytest.mark.parametrize("apart", ["mongodb", "tortoise"])
+def test_no_reference_is_written_that_no_database_could_check(apart: str) -> None:
+    books = f"books title:text --store {apart}"
+    for store in ("orm", "sql"):
+        line = refusal_beside(f"pages book:books --store {store}", books)
+        assert line.startswith("Type book_id:integer:index instead: ")
+
+
 def test_only_the_resource_that_is_written_is_looked_at() -> None:
     """Copier drops a stored answer that is refused, and would delete all resources with it."""
     answer = resources([REVIEWS]) | {"Old": {"words": "of another release"}}
@@ -171,24 +194,28 @@ def test_what_the_code_of_a_resource_binds_is_no_singular(samples: Path) -> None
     fields = {
         field.partition(":")[0] for each in resources(SAMPLES).values() for field in each["fields"]
     }
-    names = {
-        words(name)
-        for plural in resources(SAMPLES)
-        for path in (*samples.glob(f"app/{plural}/*.py"), *samples.glob(f"tests/{plural}/*.py"))
-        for name in bound(ast.parse(path.read_text("utf-8")))
-        if not name.isupper()  # no singular makes a constant
-    }
     taken = {
-        name
-        for name in names
+        (entry.get("store", "orm"), name)
+        for plural, entry in resources(SAMPLES).items()
+        for path in (*samples.glob(f"app/{plural}/*.py"), *samples.glob(f"tests/{plural}/*.py"))
+        for name in map(words, filter(is_lower, bound(ast.parse(path.read_text("utf-8")))))
         if re.fullmatch("[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*", name)
         and not name.startswith("test_")
         and own.isdisjoint(name.split("_"))
         and name.removesuffix("_id") not in fields
     }
-    assert {"session", "user", "router"} <= taken
-    free = {name for name in taken if not refusal(resources([f"xs x:text --singular {name}"]))}
+    assert {("orm", "session"), ("sql", "conditions"), ("orm", "router")} <= taken
+    free = {
+        name
+        for store, name in taken
+        if not refusal(resources([f"xs x:text --singular {name} --store {store}"]))
+    }
     assert sorted(free) == []
+
+
+def is_lower(name: str) -> bool:
+    """Tell whether a singular could make this name: no constant is made of one."""
+    return not name.isupper()
 
 
 def test_names_of_pydantic_are_no_fields() -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 
 from app.database_errors import DatabaseUnavailableError, conflict, is_unavailable, is_unstorable
-from app.errors import INVALID_REQUEST, InvalidError, ProblemError
+from app.errors import INVALID_REQUEST, InvalidError, ProblemError, StaleError
 from app.openapi import allowed_methods
 from app.problems import MAX_ERRORS, problem_response
 from app.schemas import in_words
@@ -44,7 +44,7 @@ async def handle_http_exception(request: Request, error: HTTPException) -> Respo
     return problem_response(error.status_code, error.detail, headers=headers)
 
 
-async def handle_stale_data(request: Request, _error: StaleDataError) -> Response:
+async def handle_stale_data(request: Request, _error: StaleDataError | StaleError) -> Response:
     """Answer a lost race: another request changed the row after this one had read it."""
     heeds_if_match = HTTPStatus.PRECONDITION_FAILED in request.scope["route"].responses
     if heeds_if_match and "If-Match" in request.headers:
@@ -85,6 +85,7 @@ HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, An
     RequestValidationError: handle_invalid_request,
     HTTPException: handle_http_exception,
     StaleDataError: handle_stale_data,
+    StaleError: handle_stale_data,
     DBAPIError: handle_database_error,
     DatabaseUnavailableError: handle_database_unavailable,
     PoolTimeoutError: handle_database_unavailable,

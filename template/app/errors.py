@@ -74,3 +74,10 @@ class InvalidError(ProblemError):
     def __init__(self, location: Sequence[str], message: str) -> None:
         super().__init__(INVALID_REQUEST)
         self.errors = [{"loc": list(location), "msg": message, "type": "value_error"}]
+
+
+class StaleError(Exception):
+    """Another request has changed the row after this one had read it.
+
+    For queries that compare the version themselves; SQLAlchemy raises a StaleDataError of its own.
+    """

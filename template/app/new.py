@@ -45,12 +45,13 @@ def add(plural: str, entry: Entry) -> None:
     refuse_taken(plural, entry["singular"])
     refuse_unknown_tables(plural, entry["fields"])
     with beside() as folder, database(f"create {plural}") as revise:
-        render(folder, answers, plural, answers["resources"] | {plural: entry})
+        later = answers["resources"] | {plural: entry}
+        render(folder, answers, plural, later)
         revise.require_no_change()
-        with exchanged(folder, plural):
-            revise()
+        shared, conflicts = merge_shared(folder, answers, later)
+        exchange(folder, [*paths_of(plural), *shared], conflicts, revise)
         typer.echo(f"Wrote app/{plural}/ and tests/{plural}/: one is {entry['singular']}.")
-        revise.say_what_to_do()
+        say_what_to_do(shared, conflicts, revise)
 
 
 def extend(plural: str, fields: list[str]) -> None:
@@ -68,15 +69,9 @@ def extend(plural: str, fields: list[str]) -> None:
         render(folder, answers, plural, answers["resources"] | {plural: later})
         revise.require_no_change()
         conflicts = merge(folder, plural)
-        with exchanged(folder, plural):
-            if not conflicts:
-                revise()
+        exchange(folder, paths_of(plural), conflicts, revise)
         typer.echo(f"Changed app/{plural}/ and tests/{plural}/.")
-        for path in conflicts:
-            typer.echo(f"Conflict in {path}: choose between the lines at <<<<<<< and >>>>>>>.")
-        if conflicts:
-            typer.echo(f'Then: uv run alembic revision --autogenerate -m "add {names} to {plural}"')
-        revise.say_what_to_do()
+        say_what_to_do([], conflicts, revise)
 
 
 def remove(plural: str, *, yes: bool) -> None:
@@ -92,9 +87,9 @@ def remove(plural: str, *, yes: bool) -> None:
     with beside() as folder, database(f"drop {plural}") as revise:
         render(folder, answers, "_", others)
         revise.require_no_change()
-        with exchanged(folder, plural):
-            revise()
-        revise.say_what_to_do()
+        shared, conflicts = merge_shared(folder, answers, others)
+        exchange(folder, [*paths_of(plural), *shared], conflicts, revise)
+        say_what_to_do(shared, conflicts, revise)
 
 
 def singular_of(plural: str) -> str:
@@ -231,28 +226,76 @@ def merge(folder: Path, plural: str) -> list[str]:
         shutil.rmtree(folder / path)
         shutil.copytree(development.ROOT / path, folder / path)
         for name, content in later.items():
-            mine, new = folder / path / name, folder / "later"
-            before = folder / "before" / path / name
-            new.write_bytes(content)
-            if mine.exists():  # its owner has not deleted it
-                names = ("-L", "yours", "-L", "before", "-L", "app field")
-                versions = [str(mine), str(before), str(new)]
-                if run("git", "merge-file", *names, *versions).returncode:
-                    conflicts.append(f"{path}/{name}")
+            mine, before = folder / path / name, folder / "before" / path / name
+            # Unless its owner has deleted it.
+            if mine.exists() and has_conflict(mine, before.read_bytes(), content):
+                conflicts.append(f"{path}/{name}")
     return conflicts
 
 
-@contextmanager
-def exchanged(folder: Path, plural: str) -> Iterator[None]:
-    """Exchange a resource and the answers for those in the folder; an exception takes it back."""
+def merge_shared(
+    folder: Path, answers: dict[str, Any], resources: dict[str, Entry]
+) -> tuple[list[str], list[str]]:
+    """Merge the files that stores of resources share; return those that change, and conflicts."""
+    if stores(resources) == stores(answers["resources"]):
+        return [], []
+    before = render_shared(folder / "before", answers, answers["resources"])
+    after = render_shared(folder / "after", answers, resources)
+    changed, conflicts = [], []
+    for path in sorted(before.keys() | after.keys()):
+        mine, merged = development.ROOT / path, folder / path
+        if before.get(path) == after.get(path):
+            continue
+        if path not in before and mine.exists():
+            sys.exit(f"Move {path} away first: the store needs a file of that name.")
+        if path in before and path in after:
+            if not mine.exists():  # its owner has deleted it
+                continue
+            shutil.copy(mine, merged)
+            if has_conflict(merged, before[path], after[path]):
+                conflicts.append(path)
+        changed.append(path)
+    return changed, conflicts
+
+
+def stores(resources: dict[str, Entry]) -> set[str]:
+    return {"orm", *(entry.get("store", "orm") for entry in resources.values())}
+
+
+def render_shared(
+    folder: Path, answers: dict[str, Any], resources: dict[str, Entry]
+) -> dict[str, bytes]:
+    render(folder, answers, "_", resources)
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ANSWERS]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def has_conflict(mine: Path, before: bytes, later: bytes) -> bool:
+    """Merge into a file what the template changes; tell whether its owner has changed that too."""
+    others = {mine.with_name(f".{name}"): text for name, text in [("a", before), ("b", later)]}
+    for path, text in others.items():
+        path.write_bytes(text)
+    names = ("-L", "yours", "-L", "before", "-L", "the template")
+    merged = run("git", "merge-file", *names, str(mine), *map(str, others))
+    for path in others:
+        path.unlink()
+    return merged.returncode != 0
+
+
+def exchange(folder: Path, changed: list[str], conflicts: list[str], revise: "Revision") -> None:
+    """Exchange these paths and the answers for those in the folder, and write the migration.
+
+    Conflicts come before the migration. An exception takes everything back.
+    """
     root, before = development.ROOT, folder / "exchanged"
-    paths = [*paths_of(plural), ANSWERS]
+    paths = [*changed, ANSWERS]
     for path in paths:
         (before / path).parent.mkdir(parents=True, exist_ok=True)
         move(root / path, before / path)
         move(folder / path, root / path)
     try:
-        yield
+        if not conflicts:
+            revise()
     except BaseException:
         for path in paths:
             move(root / path, folder / path)
@@ -313,10 +356,18 @@ class Revision:
             sys.exit(f"The migration cannot be written: {done.stdout.strip()}")
         self.written = Path(written[1])
 
-    def say_what_to_do(self) -> None:
-        if self.written:
-            typer.echo(f"Wrote {self.written.relative_to(development.ROOT)}")
-            typer.echo("Read the migration, then: uv run alembic upgrade heads && uv run pytest")
+
+def say_what_to_do(shared: list[str], conflicts: list[str], revise: Revision) -> None:
+    for path in shared:
+        is_there = (development.ROOT / path).exists()
+        typer.echo(f"Wrote {path}" if is_there else f"Deleted {path}, which nothing needs now.")
+    for path in conflicts:
+        typer.echo(f"Conflict in {path}: choose between the lines at <<<<<<< and >>>>>>>.")
+    if conflicts:
+        typer.echo(f'Then: uv run alembic revision --autogenerate -m "{revise.message}"')
+    if revise.written:
+        typer.echo(f"Wrote {revise.written.relative_to(development.ROOT)}")
+        typer.echo("Read the migration, then: uv run alembic upgrade heads && uv run pytest")
 
 
 @contextmanager

@@ -31,13 +31,56 @@ Slice = schemas.CursorResult
 
 
 @dataclass(frozen=True)
-class Keyset:
-    """A total order: by one column, then by the primary key, both in the same direction.
+class SortOrder:
+    """A total order: by one field, then by the id, both in the same direction. For any store.
 
     The cursor holds the last row's two values, and the next page begins after them. So every page
     costs the same, and rows that come and go make no other row repeat or vanish. It needs an index
-    on the same two columns. https://use-the-index-luke.com/no-offset
+    on the same two fields. https://use-the-index-luke.com/no-offset
     """
+
+    name: str  # descending if it begins with "-"
+    field: str
+    value_type: Any  # of the field's value in a cursor
+    id_type: Any = Id
+    id_field: str = "id"
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[Any]:
+        content: Any = GenericAlias(tuple, (str, self.value_type, self.id_type))
+        return TypeAdapter(content)
+
+    @cached_property
+    def descending(self) -> bool:
+        return self.name.startswith("-")
+
+    def result(self, rows: Sequence[T], limit: int) -> CursorResult[T]:
+        """Turn rows, one more than the limit if there are, into a page and the next cursor."""
+        more = len(rows) > limit
+        return CursorResult(rows[:limit], self.encode(rows[limit - 1]) if more else None)
+
+    def encode(self, row: object) -> str:
+        values = (self.name, getattr(row, self.field), getattr(row, self.id_field))
+        return urlsafe_b64encode(self.adapter.dump_json(values)).decode().rstrip("=")
+
+    def decode(self, cursor: str) -> tuple[Any, Any]:
+        """Return the last row's value and id.
+
+        Raises InvalidError when the cursor is broken, or belongs to another order.
+        """
+        try:
+            packed = json.loads(b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
+            name, value, row_id = self.adapter.validate_python(packed)
+        except ValueError:
+            name = None
+        if name != self.name:
+            raise InvalidError(["query", "cursor"], "This cursor is broken, or of another order.")
+        return value, row_id
+
+
+@dataclass(frozen=True)
+class Keyset:
+    """The same order for a statement of SQLAlchemy, whose columns it compares."""
 
     name: str  # descending if it begins with "-"
     column: InstrumentedAttribute[Any]
@@ -45,13 +88,13 @@ class Keyset:
     value_type: Any  # of the column's value in a cursor
 
     @cached_property
-    def adapter(self) -> TypeAdapter[Any]:
-        content: Any = GenericAlias(tuple, (str, self.value_type, Id))
-        return TypeAdapter(content)
+    def sort_order(self) -> SortOrder:
+        key, primary_key = self.column.key, self.primary_key.key
+        return SortOrder(self.name, key, self.value_type, id_field=primary_key)
 
     @cached_property
     def descending(self) -> bool:
-        return self.name.startswith("-")
+        return self.sort_order.descending
 
     # The clauses are built once; the values of the last row are their parameters.
 
@@ -81,21 +124,12 @@ class Keyset:
 
     def result(self, rows: Sequence[T], limit: int) -> CursorResult[T]:
         """Turn the rows of `page` into a page and the cursor of the next one."""
-        more = len(rows) > limit
-        return CursorResult(rows[:limit], self.encode(rows[limit - 1]) if more else None)
+        return self.sort_order.result(rows, limit)
 
     slice = result  # until 1.0.0
 
     def encode(self, row: object) -> str:
-        values = (self.name, getattr(row, self.column.key), getattr(row, self.primary_key.key))
-        return urlsafe_b64encode(self.adapter.dump_json(values)).decode().rstrip("=")
+        return self.sort_order.encode(row)
 
     def decode(self, cursor: str) -> tuple[Any, int]:
-        try:
-            packed = json.loads(b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
-            name, value, row_id = self.adapter.validate_python(packed)
-        except ValueError:
-            name = None
-        if name != self.name:
-            raise InvalidError(["query", "cursor"], "This cursor is broken, or of another order.")
-        return value, row_id
+        return self.sort_order.decode(cursor)

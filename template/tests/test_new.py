@@ -35,6 +35,9 @@ TEMPLATE = {
             !/.copier-answers.yml
             !/app/[[ only ]]/
             !/tests/[[ only ]]/
+            !/app/zoo.py
+            !/shared.txt
+            !/same.txt
             [% endif %]
         only: {type: str, default: "", when: false}
         resources:
@@ -46,7 +49,14 @@ TEMPLATE = {
           type: yaml
           default: "[[ ([only] if only in resources else []) | to_json ]]"
           when: false
+        uses_sql:
+          type: bool
+          default: "[[ 'sql' in resources.values() | map(attribute='store', default='orm') ]]"
+          when: false
         """,
+    "template/app/[% if uses_sql %]zoo.py[% endif %]": "# What the store needs.\n",
+    "template/same.txt": "Whatever the store.\n",
+    "template/shared.txt.jinja": "Of all.\n[[ 'Of the store.\n' if uses_sql ]]",
     "template/.copier-answers.yml.jinja": "[[ _copier_answers | to_nice_yaml ]]",
     f"template/app/{YIELD}/__init__.py": "",
     f"template/app/{YIELD}/models.py.jinja": """
@@ -209,6 +219,57 @@ def test_a_conflict_is_left_to_the_owner(with_zebras: Path) -> None:
     assert "Conflict in app/zebras/models.py: choose" in result.output
     assert "<<<<<<< yours\n    mine:" in models.read_text()
     assert not [*with_zebras.glob("migrations/versions/*isbn*")]
+
+
+def test_what_a_store_needs_comes_with_its_first_resource_and_goes_with_its_last(
+    with_database: Path,
+) -> None:
+    shared, module = with_database / "shared.txt", with_database / "app" / "zoo.py"
+    shared.write_text("Mine.\n\nOf all.\n")
+
+    result = run("new", "zebras", "title:text", "--store", "sql")
+
+    assert result.output.splitlines()[1:3] == ["Wrote app/zoo.py", "Wrote shared.txt"]
+    assert shared.read_text() == "Mine.\n\nOf all.\nOf the store.\n"
+    assert "store: sql" in (with_database / new.ANSWERS).read_text()
+    [migration] = with_database.glob("migrations/versions/*zebras*")
+    migration.unlink()  # rather than to run it
+    module.write_text("# Mine.\n")
+
+    result = run("remove", "zebras", "--yes")
+
+    assert "Deleted app/zoo.py, which nothing needs now." in result.output
+    assert not module.exists()
+    assert shared.read_text() == "Mine.\n\nOf all.\n"
+
+
+@pytest.mark.parametrize(
+    ("mine", "conflicts", "changed"),
+    [
+        ("Of all.\nMine.\n", ["shared.txt"], ["app/zoo.py", "shared.txt"]),
+        ("Mine.\n\nOf all.\n", [], ["app/zoo.py", "shared.txt"]),
+        (None, [], ["app/zoo.py"]),  # its owner has deleted it
+    ],
+)
+def test_a_shared_file_is_merged_where_its_owner_has_it(
+    root: Path, tmp_path: Path, mine: str | None, conflicts: list[str], changed: list[str]
+) -> None:
+    if mine:
+        (root / "shared.txt").write_text(mine)
+    (tmp_path / "new").mkdir()
+    answers = new.read_answers()
+
+    merged = new.merge_shared(tmp_path / "new", answers, {"zebras": {"store": "sql"}})
+
+    assert merged == (changed, conflicts)
+
+
+def test_a_file_of_the_name_of_a_shared_one_is_not_overwritten(root: Path, tmp_path: Path) -> None:
+    (root / "app" / "zoo.py").write_text("# Mine.\n")
+    (tmp_path / "new").mkdir()
+
+    with pytest.raises(SystemExit, match=r"Move app/zoo\.py away first"):
+        new.merge_shared(tmp_path / "new", new.read_answers(), {"zebras": {"store": "sql"}})
 
 
 @pytest.mark.parametrize(("options", "is_removed"), [(["--yes"], True), ([], False)])
