@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import psutil
 
 from hooks.check import SECRET_KEY, free_port
 from hooks.render import render
-from hooks.service import Service, end, is_ready
+from hooks.service import NONE, Service, end, is_ready
 from hooks.variants import Variant
 
 APPS = Path(__file__).parent / "apps"
@@ -70,7 +70,11 @@ def other_cores() -> Iterator[None]:
 
 @contextmanager
 def serving(
-    name: str, service: Service, command: tuple[str, ...], database_url: str
+    name: str,
+    service: Service,
+    command: tuple[str, ...],
+    database_url: str,
+    more: Mapping[str, str] = NONE,
 ) -> Iterator[Server]:
     """Run a server with the packages of `service`; raise BenchError when it does not start."""
     port = free_port()
@@ -81,7 +85,7 @@ def serving(
         process = subprocess.Popen(
             [*pin, program, *command[1:], "--port", str(port)],
             cwd=service.folder,
-            env=service.environment(settings(database_url)),
+            env=service.environment(settings(database_url) | dict(more)),
             stdout=output,
             stderr=subprocess.STDOUT,
         )

@@ -11,10 +11,7 @@ from hooks.render import render
 from hooks.service import Service
 from hooks.variants import Variant, variants
 from tests.conftest import Shell
-from tests.test_lived_in import MIGRATIONS, STATIC, SUITES
-
-# With coverage, to find lines that only the deleted tests of orders ran.
-SUITE = ("pytest", "--cov", "--numprocesses", "2")
+from tests.test_lived_in import MIGRATIONS, STATIC, SUITE, SUITES
 
 
 @pytest.mark.parametrize(
@@ -42,5 +39,6 @@ def test_the_readme_deletes_orders(
         # A file, because root could write into a read-only folder: the suite must not need it.
         (folder / ".data").write_text("There is no development database.\n")
         before = set(folder.glob("[!.]*"))
-        service.run("run", *SUITE)
+        for step in SUITE:
+            service.run("run", *step)
         assert set(folder.glob("[!.]*")) == before

@@ -94,6 +94,7 @@ def test_requirements_have_a_lower_bound_and_are_refused_as_slugs(
     render(variant.answers, tmp_path / "service")
     project = tomllib.loads((tmp_path / "service" / "pyproject.toml").read_text("utf-8"))
     groups = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    groups += project["project"]["optional-dependencies"].values()
     requirements = [Requirement(each) for group in groups for each in group]
 
     assert [each for each in requirements if ">=" not in str(each.specifier)] == []

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from urllib.parse import quote
 from uuid import uuid4
 
+from opentelemetry import trace
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -45,6 +46,7 @@ class RequestMiddleware:
             return
 
         request_id.set(accepted_request_id(Headers(scope=scope).get("X-Request-ID", "")))
+        trace.get_current_span().set_attribute("request_id", request_id.get())
         scope.setdefault("state", {})  # where get_current_user leaves the user's id
         started = time.perf_counter()
         status = 0
