@@ -11,7 +11,10 @@ from hooks.render import render
 from hooks.service import Service
 from hooks.variants import Variant, variants
 from tests.conftest import Shell
-from tests.test_lived_in import MIGRATIONS, STATIC, SUITE, SUITES
+from tests.test_lived_in import MIGRATIONS, STATIC, SUITES
+
+# With coverage, to find lines that only the deleted tests of orders ran.
+SUITE = ("pytest", "--cov", "--numprocesses", "2")
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,5 @@ def test_the_readme_deletes_orders(
         # A file, because root could write into a read-only folder: the suite must not need it.
         (folder / ".data").write_text("There is no development database.\n")
         before = set(folder.glob("[!.]*"))
-        for step in SUITE:
-            service.run("run", *step)
+        service.run("run", *SUITE)
         assert set(folder.glob("[!.]*")) == before
