@@ -137,30 +137,36 @@ class Operation:
         """Return the parts of one value: a parameter that is a list repeats its name."""
         return [each for part in self.parts(schema) for each in self.parts(part.get("items", part))]
 
-    def example(self, ids: Mapping[str, int]) -> Any:
-        """Make a valid JSON body, which refers to rows with these ids."""
+    def example(self, ids: Mapping[str, int], nth: int = 0) -> Any:
+        """Make a valid JSON body, which refers to rows with these ids; another for each `nth`."""
         schema = self.body(JSON)
-        return self._example(schema, ids) if schema else None
+        return self._example(schema, ids, "", nth) if schema else None
 
-    def _example(self, schema: Schema, ids: Mapping[str, int], name: str = "") -> Any:
+    def _example(self, schema: Schema, ids: Mapping[str, int], name: str, nth: int) -> Any:
         part = self.parts(schema.get("oneOf", [schema])[0])[0]
         if name in ids:
             return ids[name]
         if valid := schema.get("examples") or choices(part):
-            return valid[0]
+            value = valid[nth % len(valid)]
+            return f"{nth}{value}" if nth and "@" in str(value) else value
         if part.get("type") == "array":
             # As few as possible: a schema may contain itself.
-            return [self._example(part["items"], ids) for _ in range(part.get("minItems", 0))]
+            items = range(part.get("minItems", 0))
+            return [self._example(part["items"], ids, "", nth) for _ in items]
         if part.get("type") == "object":
             fields = part.get("properties", {}).items()
             required = {each for each, field in fields if {"type": "null"} not in self.parts(field)}
             return {
-                each: self._example(field, ids, each) for each, field in fields if each in required
+                each: self._example(field, ids, each, nth)
+                for each, field in fields
+                if each in required
             }
         if part.get("type") == "string":
-            return EXAMPLES.get(part.get("format", ""), PASSWORD)[: part.get("maxLength")]
+            return text_of(part.get("format", ""), nth)[: part.get("maxLength")]
         number = max(min(1, part.get("maximum", 1)), part.get("minimum", 1))
-        return True if part.get("type") == "boolean" else number
+        if number + nth <= part.get("maximum", nth + 1):
+            number += nth
+        return nth % 2 == 0 if part.get("type") == "boolean" else number
 
     def beyond(self, field: Input) -> dict[str, Any]:
         """Make values just beyond the bounds in the document."""
@@ -170,9 +176,19 @@ class Operation:
             if part.get("minItems"):
                 values["too few"] = []
             if "maxItems" in part:
-                example = self._example(part.get("items", {}), {})
+                example = self._example(part.get("items", {}), {}, "", 0)
                 values["too many"] = [example] * (part["maxItems"] + 1)
         return values
+
+
+def text_of(form: str, nth: int) -> str:
+    """Make a text of this format; another for each `nth`, where the format has room for it."""
+    text = EXAMPLES.get(form, PASSWORD)
+    if form == "uuid":
+        return f"{text[:-12]}{nth:012}"
+    if form in {"date", "date-time"}:
+        return text.replace("2026", str(2026 + nth % 1000))
+    return text if form in {"duration", "time", "uri"} or not nth else f"{nth}{text}"
 
 
 def matches(schema: Schema, text: str) -> bool:

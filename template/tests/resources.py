@@ -1,0 +1,54 @@
+"""Rows of each resource that the OpenAPI document can create, in a running service."""
+
+from itertools import count
+from typing import Any
+
+import httpx2
+
+from tests import database
+from tests.document import OPERATIONS, Operation
+from tests.rows import referring
+from tests.samples import email
+from tests.service import Service
+
+BY_PATH = {(operation.method, operation.path): operation for operation in OPERATIONS}
+# Operations that create a row, and those that change it if it still has a version.
+VERSIONED = {
+    creates: update
+    for creates in OPERATIONS
+    if (update := BY_PATH.get(("PATCH", f"{creates.path}/{{{creates.creates}}}")))
+    and any(parameter.name == "If-Match" for parameter in update.parameters("header"))
+}
+
+
+class Resources:
+    """An administrator, who has a row of each resource."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        address = email()
+        self.client = service.sign_up(address)
+        statement = "UPDATE users SET is_admin = true WHERE email = :email"
+        database.execute(service.database_url, statement, email=address)
+        user_id = self.client.get("/users/me").json()["id"]
+        # By the names that the parameters of paths and the fields of bodies have.
+        self.ids: dict[str, Any] = dict.fromkeys(referring("users"), user_id)
+        self.numbers = count()
+        for operation in [*VERSIONED] * 3:  # from the second round on, rows that refer to others
+            name = operation.creates or ""
+            if name not in self.ids and (response := self.create(operation)).is_success:
+                table = operation.path.rpartition("/")[2]
+                row_id = response.json()["id"]
+                self.ids |= {name: row_id} | dict.fromkeys(referring(table), row_id)
+
+    def body(self, operation: Operation) -> Any:
+        """Return a valid body, other than those before."""
+        return operation.example(self.ids, next(self.numbers))
+
+    def create(self, operation: Operation) -> httpx2.Response:
+        return self.send(operation, json=self.body(operation))
+
+    def send(self, operation: Operation, **options: Any) -> httpx2.Response:
+        """Send a request about the row of the resource."""
+        url = self.service.url + operation.path.format_map(self.ids)
+        return self.client.request(operation.method, url, **options)
