@@ -16,7 +16,10 @@ BY_PATH = {(operation.method, operation.path): operation for operation in OPERAT
 VERSIONED = {
     creates: update
     for creates in OPERATIONS
-    if (update := BY_PATH.get(("PATCH", f"{creates.path}/{{{creates.creates}}}")))
+    for update in OPERATIONS
+    if creates.creates
+    and update.method == "PATCH"
+    and update.path.rpartition("/")[0] == creates.path
     and any(parameter.name == "If-Match" for parameter in update.parameters("header"))
 }
 
