@@ -73,6 +73,16 @@ def test_the_lowest_versions_are_tested_here_and_in_services() -> None:
     assert service["env"]["UV_RESOLUTION"] == "lowest-direct"
 
 
+def test_services_are_tested_on_each_python_that_they_allow() -> None:
+    service = workflow(ROOT / "template" / ".github")["jobs"]["test"]
+    assert service["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13", "3.14"]
+
+
+def test_images_of_services_have_a_list_of_what_is_in_them() -> None:
+    steps = workflow(ROOT / "template" / ".github")["jobs"]["image"]["steps"]
+    assert any("buildx build --sbom=true" in step.get("run", "") for step in steps)
+
+
 every_variant = pytest.mark.parametrize("variant", variants(), ids=lambda variant: variant.name)
 
 
