@@ -1470,6 +1470,61 @@ def order_bounds(api: Api) -> None:
 
 
 @topic
+def order_with_a_key(api: Api) -> None:
+    """A repeated request gets the same answer, and places no second order."""
+    seller, buyer, other = api.register("seller"), api.register("buyer"), api.register("other")
+    item, sold_out = api.make_item(seller, stock=10)["id"], api.make_item(seller, stock=0)["id"]
+    body = order_body((item, 2), (sold_out, 1))
+
+    def place(key: str, status: int, body: Json, user: User = buyer) -> httpx.Response:
+        headers = {"Idempotency-Key": key}
+        return api.call("POST", "/orders", status, user=user, body=body, headers=headers)
+
+    key = unique()
+    first = place(key, 201, body)
+    check_order(first.json(), ORDER | {"rejected"})
+    path = f"/orders/{first.json()['id']}"
+    for again in (place(key, 201, body), place(key, 201, body)):
+        check_same_answer(again, first)
+    # The answer of then, also after the order and the stock have changed.
+    api.call("PATCH", path, 200, user=buyer, body={"status": "cancelled"})
+    api.call("PATCH", f"/items/{item}", 200, user=seller, body={"stock": 0})
+    check_same_answer(place(key, 201, body), first)
+    assert api.json("GET", path, 200, buyer)["status"] == "cancelled"
+    expect_equal(len(list(api.walk("/orders", buyer))), 1)
+
+    # Another body, or no key, is another request; another user has keys of their own.
+    place(key, 422, order_body((item, 1)))
+    api.call("PATCH", f"/items/{item}", 200, user=seller, body={"stock": 10})
+    expect_equal(len(list(api.walk("/orders", buyer))), 1)
+    assert place(key, 201, order_body((item, 1)), other).json()["id"] != first.json()["id"]
+    assert api.make_order(buyer, (item, 1))["id"] != first.json()["id"]
+
+    # A refused request leaves its key free.
+    key = f'"{unique()}"'
+    place(key, 409, order_body((sold_out, 1)))
+    place(key, 422, order_body((item, 0)))
+    place(key, 201, order_body((item, 1)))
+    for wrong in ("", "k" * 256, "caf\u00e9", "tab\ttab"):
+        headers = {b"Idempotency-Key": wrong.encode()}
+        api.call("POST", "/orders", 422, user=buyer, body=body, headers=headers)
+    two = [("Idempotency-Key", unique()), ("Idempotency-Key", unique())]
+    api.call("POST", "/orders", 422, user=buyer, body=body, headers=two)
+    place("k" * 255, 201, order_body((item, 1)))
+
+
+def check_same_answer(found: httpx.Response, expected: httpx.Response) -> None:
+    """Compare what the operation answered; each response has a date and a request id of its own."""
+
+    def answer(response: httpx.Response) -> tuple[int, bytes, Json]:
+        own = {"date", "x-request-id"}
+        headers = {name: value for name, value in response.headers.items() if name not in own}
+        return response.status_code, response.content, headers
+
+    expect_equal(answer(found), answer(expected))
+
+
+@topic
 def order_list(api: Api) -> None:
     seller, buyer = api.register("seller"), api.register("buyer")
     item = api.make_item(seller, stock=10)["id"]
@@ -1930,6 +1985,25 @@ def race_for_the_last_piece(api: Api) -> None:
         assert statuses(answers) == [201] * sold + [409] * (CLIENTS - sold), statuses(answers)
         expect_equal(api.stock(item), stock % quantity)
     expect_equal(sum(len(list(api.walk("/orders", buyer))) for buyer in crowd), 3)
+
+
+@topic
+def race_of_orders_with_one_key(api: Api) -> None:
+    """Requests that are sent at once get the same answer, though only one finds the last piece."""
+    seller, buyer = api.register("seller"), api.register("buyer")
+    for _ in range(3):
+        item = api.make_item(seller, stock=1)["id"]
+        headers = {"Idempotency-Key": unique()}
+
+        def buy(_: int, item: int = item, headers: dict[str, str] = headers) -> httpx.Response:
+            body = order_body((item, 1))
+            return api.call("POST", "/orders", 201, user=buyer, body=body, headers=headers)
+
+        answers = at_once(CLIENTS, buy)
+        for answer in answers[1:]:
+            check_same_answer(answer, answers[0])
+        expect_equal(api.stock(item), 0)
+    expect_equal(len(list(api.walk("/orders", buyer))), 3)
 
 
 @topic

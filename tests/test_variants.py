@@ -18,7 +18,7 @@ OPPOSITES = ("async-postgres-repository", "sync-sqlite-crud")
 # Administrators have a tenant of their own; the contract is about one.
 INTO_THE_FIRST = "UPDATE users SET tenant_id = (SELECT tenant_id FROM users ORDER BY id LIMIT 1)"
 CREATE_TABLES = "4f1c2a9be07d"  # the first migration
-SOFT_DELETE = "9d27c1f8e6a4"  # the second; that of the samples follows
+SOFT_DELETE = "9d27c1f8e6a4"  # the second
 
 
 @pytest.fixture

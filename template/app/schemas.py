@@ -71,11 +71,20 @@ WebAddress = Annotated[
     Field(pattern=_WEB_ADDRESS, max_length=500, examples=["https://example.com"]),
 ]
 
+# An `Idempotency-Key`, with quotes or without: it is compared as it is. The blanks around a header
+# are not part of it.
+_KEY = r"^[!-~]([ -~]*[!-~])?$"
+Key = Annotated[
+    str,
+    Field(pattern=_KEY, max_length=255, examples=["6f1f2b36-0f4c-4b52-9d3c-4f6a1c2f7f10"]),
+]
+
 # Messages for people, in place of the patterns.
 WORDS = {
     _TEXT: "String should not contain NUL",
     _EMAIL: "String should be an email address, such as ada@example.com",
     _WEB_ADDRESS: "String should be an address, such as https://example.com/ada.png",
+    _KEY: "String should be of ASCII characters that can be printed, such as a UUID",
 }
 
 

@@ -188,6 +188,20 @@ ENCODED_VALUES = {
     },
 }  # fmt: skip
 
+# Idempotency keys, in Latin-1 as all headers.
+KEYS = {
+    "empty": "",
+    "blank": " ",
+    "a blank before": f" {MARK}",
+    "a blank after": f"{MARK} ",
+    "a tab": f"{MARK}\t1",
+    "a line": f"{MARK}\n",
+    "NUL": f"{MARK}\0",
+    "DEL": f"{MARK}\x7f",
+    "a letter beyond ASCII": f"{MARK}\u00e9",
+    "256 characters": "x" * 256,
+}
+
 # Cursors, before they are encoded.
 MOMENT = "2026-11-21T12:00:00Z"
 CURSORS = {

@@ -55,9 +55,9 @@ def is_password(field: Input) -> bool:
 
 
 def known_to_the_database(operation: Operation) -> set[str]:
-    """Name the inputs that only the database can judge: versions, cursors, ids, passwords."""
+    """Name the inputs that only the database can judge: versions, cursors, keys, ids, passwords."""
     parameters = {parameter.name.lower() for parameter in operation.parameters("header", "query")}
-    return parameters & {"if-match", "cursor"} | {
+    return parameters & {"if-match", "cursor", "idempotency-key"} | {
         field.name for field in operation.fields(JSON) if is_reference(field) or is_password(field)
     }
 
@@ -69,7 +69,7 @@ def may_refuse(names: set[str], status: int, problem: dict[str, Any]) -> bool:
     """
     if status == HTTPStatus.PRECONDITION_FAILED:
         return "if-match" in names
-    locations = [error["loc"] for error in problem["errors"]]
+    locations = [[str(part).lower() for part in error["loc"]] for error in problem["errors"]]
     return all(len(location) == 1 or not names.isdisjoint(location) for location in locations)
 
 
@@ -106,6 +106,7 @@ def test_inputs_that_the_database_judges_are_found() -> None:
         ({"item_id"}, 422, ["body", "lines", 0, "item_id"], True),
         ({"item_id"}, 422, ["body", "lines", 0, "quantity"], False),
         ({"cursor"}, 422, ["query", "cursor"], True),
+        ({"idempotency-key"}, 422, ["header", "Idempotency-Key"], True),
         (set(), 422, ["query", "cursor"], False),
         (set(), 422, ["body"], True),
     ],
