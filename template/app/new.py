@@ -28,6 +28,7 @@ from app import development, resource_modules
 from app.models import Base
 from app.revisions import read
 from app.settings import DevelopmentSettings, load
+from app.settings_files import override
 
 ANSWERS = ".copier-answers.yml"
 TYPES = (
@@ -344,10 +345,12 @@ class Revision:
 
     def __call__(self) -> None:
         """Write the migration, in a process that knows none of the models as they were."""
+        environment = dict(os.environ)
+        override(environment, DATABASE_URL=self.url)
         done = run(
             *(sys.executable, "-m", "alembic", "revision", "--autogenerate", "-m", self.message),
             cwd=development.ROOT,
-            env=os.environ | {"DATABASE_URL": self.url},
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
