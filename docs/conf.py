@@ -16,7 +16,7 @@ from hooks.variants import named
 project = "copier-fastapi-sqlalchemy"
 html_title = project
 extensions = ["myst_parser", "sphinx_design"]
-exclude_patterns = ["_rendered"]
+exclude_patterns = ["_rendered", "recipes/*/**"]
 nitpicky = True
 
 myst_enable_extensions = ["colon_fence"]
@@ -30,6 +30,8 @@ html_copy_source = False
 
 # The resource of the tutorial, as its reader types it.
 BOOKS = "books title:text:200 isbn:text:13:unique published:date:sort --access public"
+# The same with queries in SQL by hand.
+PAPERS = BOOKS.replace("books", "papers") + " --store sql"
 
 # Each choice is in one of these, and the first two share none.
 RENDERED = {
@@ -46,7 +48,7 @@ def render_services(app: Sphinx) -> None:
     questions = ("concurrency", "database", "data_access", "tenancy")
     for name, values in RENDERED.items():
         answers = named(dict(zip(questions, values, strict=True)))
-        render({**answers, "resources": resources([BOOKS])}, folder / name)
+        render({**answers, "resources": resources([BOOKS, PAPERS])}, folder / name)
 
 
 def setup(app: Sphinx) -> None:

@@ -5,15 +5,18 @@ import os
 import re
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 
 import pytest
 
-from hooks.check import CACHES
+from hooks.check import CACHES, check_types, migrate, production
+from hooks.databases import Databases
 from hooks.release import clone_with_releases
 from hooks.render import render
-from hooks.service import FOREIGN
-from hooks.variants import variants
+from hooks.service import FOREIGN, Service
+from hooks.variants import ROOT, variants
 from tests.conftest import Shell
 from tests.documentation import DOCS, Terminal, blocks
 
@@ -25,6 +28,9 @@ DONE = {"console", "diff", "{code-block} python"}
 SESSION = ["start.md", "tutorial.md", "update.md"]
 # This one in a service of its own, by tests/test_docs_another_store.py.
 ALONE = "another-store.md"
+
+# Each is copied into a service of the variant that it is named after.
+RECIPES = sorted(folder.parent for folder in DOCS.glob("recipes/*/app"))
 
 
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
@@ -101,3 +107,40 @@ def text_of(node: ast.AST) -> str | None:
         case ast.JoinedStr(values=parts):
             return "".join(text_of(part) or "…" for part in parts)
     return None
+
+
+@pytest.mark.parametrize("recipes", RECIPES, ids=lambda folder: folder.name)
+def test_the_recipes_work_in_a_service(databases: Databases, folder: Path, recipes: Path) -> None:
+    (variant,) = (each for each in variants() if each.name == recipes.name)
+    render(variant.answers, folder)
+    for change in sorted(recipes.glob("*.diff")):
+        # A diff has the lines that matter, whose numbers change with each release.
+        apply = ["git", "apply", "--unidiff-zero", "--recount", str(change)]
+        done = subprocess.run(apply, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    copytree(recipes, folder, dirs_exist_ok=True, ignore=ignore_patterns("*.diff"))
+    service = Service(folder)
+    service.run("sync")
+    migrate(service, production(databases.new(variant)))
+    service.run("run", "ruff", "format", "--check", ".")
+    service.run("run", "ruff", "check", ".")
+    check_types(service, f"recipes-{variant.name}")
+    tests = sorted(f"tests/{each.name}" for each in (recipes / "tests").iterdir())
+    service.run("run", "pytest", "--numprocesses", "0", *tests)
+
+
+def test_the_picture_shows_what_the_readme_types() -> None:
+    svg = (DOCS / "recording.svg").read_text("utf-8")
+    shown = unescape(re.sub("<[^>]*>", " ", svg)).replace("\xa0", " ")
+    readme = (ROOT / "README.md").read_text("utf-8")
+    [commands] = re.findall(r"recording\.svg\)\n\n```sh\n(.*?)```", readme, re.DOTALL)
+    for command in commands.splitlines():
+        assert command in shown
+    assert "http" not in re.sub(r'xmlns="[^"]*"|<!--.*?-->', "", svg)
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "AGENTS.md", "SECURITY.md"])
+def test_links_of_the_repository_lead_to_files(name: str) -> None:
+    """Sphinx checks those of the pages."""
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / name).read_text("utf-8"))
+    assert [link for link in links if not (ROOT / link).exists()] == []

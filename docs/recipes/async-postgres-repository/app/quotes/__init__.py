@@ -1,0 +1,1 @@
+"""Quotes: prices of items in other currencies, by the rates of another service."""

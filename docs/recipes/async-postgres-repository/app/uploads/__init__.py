@@ -1,0 +1,1 @@
+"""Uploads: files that are larger than a body may be elsewhere."""

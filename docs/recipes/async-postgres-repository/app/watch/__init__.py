@@ -1,0 +1,1 @@
+"""Watching items: a websocket that tells their stock."""

@@ -1,0 +1,1 @@
+"""Credits: what users have been given."""

@@ -1,0 +1,1 @@
+"""Jobs to be done after the transaction that asks for them has committed."""

@@ -1,0 +1,1 @@
+"""Reports: a job that one of many workers does, once a day."""
