@@ -4,7 +4,8 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-# A resource of every type, one of each access, two with soft delete, two in SQL.
+# A resource of every type, one of each access, two with soft delete, two in SQL, one in Tortoise,
+# which has the ORM where Tortoise cannot be.
 SAMPLES = (
     "products title:text subtitle:text:40:optional code:text:2:unique rating:integer:1:5:sort "
     "total:integer:index hidden:boolean charge:money:sort cost:money:optional "
@@ -13,7 +14,7 @@ SAMPLES = (
     "item:items author:users:optional order:orders:optional:unique parent:products:optional "
     "shelf:shelves",
     "shelves label:text:unique:index open:boolean:optional --singular shelf --access public "
-    "--soft-delete",
+    "--soft-delete --store tortoise",
     "labels order:integer:-5:-1:sort select:text:1 shelf:shelves --access admin --soft-delete "
     "--store sql",
     "notes content:text:5000 fee:money:sort:index seen:moment:optional day:date:index "

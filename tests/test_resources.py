@@ -40,7 +40,14 @@ GRAMMAR = Environment(
 
 def refusal(answer: dict[str, Any]) -> str:
     """Return what the validator says to the first of the resources, which is being written."""
-    return GRAMMAR.render(only=next(iter(answer)), resources=answer).strip()
+    return refusal_in("async", "postgres", answer)
+
+
+def refusal_in(concurrency: str, database: str, answer: dict[str, Any]) -> str:
+    only = next(iter(answer))
+    return GRAMMAR.render(
+        only=only, resources=answer, concurrency=concurrency, database=database
+    ).strip()
 
 
 def refusal_beside(command: str, *others: str) -> str:
@@ -79,7 +86,7 @@ def test_a_resource_is_accepted(command: str) -> None:
         "books title:text --access everybody",
         "books title:text --store excel",
         "books title:text --store mongodb",
-        "books title:text --store tortoise",
+        "books first:text --store tortoise",
         "books",
         "books title",
         "books title:",
@@ -135,14 +142,44 @@ def test_what_is_no_resource_is_refused_in_one_line(command: str) -> None:
     assert line.endswith((".", "?"))
 
 
-@pytest.mark.parametrize("store", ["orm", "sql"])
+@pytest.mark.parametrize(
+    ("concurrency", "database", "reason"),
+    [
+        ("sync", "postgres", "async only"),
+        ("sync", "sqlite", "async only"),
+        ("async", "sqlite", "SQLite"),
+    ],
+)
+def test_tortoise_is_refused_where_it_cannot_be(
+    concurrency: str, database: str, reason: str
+) -> None:
+    answer = resources(["books title:text --store tortoise"])
+    [line] = refusal_in(concurrency, database, answer).splitlines()
+    assert line.startswith("Type another --store: ")
+    assert reason in line
+    assert refusal(answer) == ""
+
+
+def test_a_resource_of_tortoise_has_the_orm_where_tortoise_cannot_be(tmp_path: Path) -> None:
+    """As after a switch: on the same table, which needs no migration."""
+    answers = {"resources": resources(["books title:text --store tortoise"])}
+    for variant in variants():
+        render({**variant.answers, **answers}, folder := tmp_path / variant.name)
+        models = (folder / "app" / "books" / "models.py").read_text("utf-8")
+        has_tortoise = variant.name.startswith("async-postgres")
+        assert ("class BookTable(" in models) is has_tortoise
+        assert (folder / "app" / "tortoise.py").exists() is has_tortoise
+        assert ("tortoise-orm" in (folder / "pyproject.toml").read_text("utf-8")) is has_tortoise
+
+
+@pytest.mark.parametrize("store", ["orm", "sql", "tortoise"])
 def test_what_is_in_the_same_database_may_be_referred_to(store: str) -> None:
-    for other in ("orm", "sql"):
+    for other in ("orm", "sql", "tortoise"):
         books = f"books title:text --store {other}"
         assert refusal_beside(f"pages book:books item:items --store {store}", books) == ""
 
 
-@pytest.mark.parametrize("apart", ["mongodb", "tortoise"])
+@pytest.mark.parametrize("apart", ["mongodb"])
 def test_no_reference_is_written_that_no_database_could_check(apart: str) -> None:
     books = f"books title:text --store {apart}"
     for store in ("orm", "sql"):

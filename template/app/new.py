@@ -296,12 +296,25 @@ def exchange(folder: Path, changed: list[str], conflicts: list[str], revise: "Re
         move(folder / path, root / path)
     try:
         if not conflicts:
+            if "pyproject.toml" in changed:
+                install()
             revise()
     except BaseException:
         for path in paths:
             move(root / path, folder / path)
             move(before / path, root / path)
         raise
+
+
+def install() -> None:
+    """Install what pyproject.toml asks for, because the migration is written by the new models."""
+    uv = os.environ.get("UV") or shutil.which("uv")
+    if not uv:
+        sys.exit("This needs uv, to install what the store needs.")
+    # Keep what extras have installed.
+    done = run(uv, "sync", "--quiet", "--inexact", cwd=development.ROOT)
+    if done.returncode:
+        sys.exit("The packages of the store cannot be installed: try again with a network.")
 
 
 def run(*tool: str, check: bool = False, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -272,6 +272,43 @@ def test_a_file_of_the_name_of_a_shared_one_is_not_overwritten(root: Path, tmp_p
         new.merge_shared(tmp_path / "new", new.read_answers(), {"zebras": {"store": "sql"}})
 
 
+PROJECT = '[project]\nname = "zoo"\nversion = "1"\nrequires-python = ">=3.11"\n'
+UNKNOWN = 'dependencies = ["zoo @ file:///nowhere"]\n'
+
+
+@pytest.mark.parametrize(
+    ("project", "search_path", "reason"),
+    [
+        (PROJECT, None, "The migration cannot be written"),
+        (PROJECT + UNKNOWN, None, "cannot be installed"),
+        (PROJECT, "", "This needs uv"),
+    ],
+    ids=["installed", "not found", "without uv"],
+)
+@pytest.mark.usefixtures("unchanged")
+def test_packages_of_a_store_are_installed_before_its_migration(
+    root: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    project: str,
+    search_path: str | None,
+    reason: str,
+) -> None:
+    folder = tmp_path_factory.mktemp("later")
+    (folder / "pyproject.toml").write_text(project)
+    shutil.copy(root / new.ANSWERS, folder)
+    monkeypatch.setenv("UV_PROJECT_ENVIRONMENT", str(folder / "environment"))
+    if search_path is not None:
+        monkeypatch.delenv("UV", raising=False)
+        monkeypatch.setenv("PATH", search_path)
+
+    with pytest.raises(SystemExit, match=reason):
+        new.exchange(folder, ["pyproject.toml"], [], new.Revision("nonsense", "create zoo"))
+
+    assert (folder / "environment").is_dir() is (search_path is None)
+    (root / "uv.lock").unlink(missing_ok=True)  # uv writes the next one
+
+
 @pytest.mark.parametrize(("options", "is_removed"), [(["--yes"], True), ([], False)])
 def test_a_resource_is_removed_if_one_says_yes(
     with_zebras: Path, options: list[str], is_removed: bool
