@@ -20,6 +20,18 @@ SAMPLES = (
     "notes content:text:5000 fee:money:sort:index seen:moment:optional day:date:index "
     "kind:enum:plain:rich key:uuid:unique extra:json:optional site:url:optional --store sql",
 )
+# The same in MongoDB, where nothing is referred to.
+MONGODB_SAMPLES = (
+    "parcels title:text subtitle:text:40:optional code:text:2:unique rating:integer:1:5:sort "
+    "total:integer:index hidden:boolean charge:money:sort cost:money:optional:unique "
+    "released:date:sort:index due:moment:sort state:enum:draft:in_print:published "
+    "contact:email:unique site:url:optional:unique key:uuid:unique extra:json note:json:optional "
+    "--store mongodb",
+    "crates label:text:unique:index open:boolean:optional isbn:text:20:optional:unique "
+    "--access public --soft-delete --store mongodb",
+    "badges order:integer:-5:-1 select:text:1 --access admin --soft-delete --store mongodb",
+    "stamps content:text:5000 --soft-delete --store mongodb",
+)
 
 
 def resources(commands: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -14,12 +14,13 @@ from hooks.check import check_types
 from hooks.databases import Databases
 from hooks.release import NEXT
 from hooks.render import render
-from hooks.resources import SAMPLES, resources
+from hooks.resources import MONGODB_SAMPLES, SAMPLES, resources
 from hooks.service import CommandError, Service
 from hooks.variants import ROOT, Variant, variants
 from tests.projects import Projects, recorded, tree
 from tests.test_rendering import ruff
 
+ALL_SAMPLES = (*SAMPLES, *MONGODB_SAMPLES)
 OPPOSITES = [variants()[0], variants()[-1]]
 REVIEWS = "reviews title:text rating:integer:1:5 body:text:5000:optional item:items"
 # Three of them bring a CHECK.
@@ -60,7 +61,7 @@ def words(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
-@pytest.mark.parametrize("command", [*SAMPLES, REVIEWS])
+@pytest.mark.parametrize("command", [*SAMPLES, *MONGODB_SAMPLES, REVIEWS])
 def test_a_resource_is_accepted(command: str) -> None:
     assert refusal(resources([command])) == ""
 
@@ -85,7 +86,8 @@ def test_a_resource_is_accepted(command: str) -> None:
         "books title:text --singular user",
         "books title:text --access everybody",
         "books title:text --store excel",
-        "books title:text --store mongodb",
+        "books title:text item:items --store mongodb",
+        "documents title:text --store mongodb",
         "books first:text --store tortoise",
         "books",
         "books title",
@@ -207,7 +209,7 @@ def test_the_command_knows_the_types() -> None:
 @pytest.fixture(scope="module", params=OPPOSITES, ids=lambda variant: variant.name)
 def samples(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("samples") / "service"
-    render({**request.param.answers, "resources": resources(SAMPLES)}, folder)
+    render({**request.param.answers, "resources": resources(ALL_SAMPLES)}, folder)
     return folder
 
 
@@ -226,14 +228,13 @@ def bound(tree: ast.AST) -> Iterator[str]:
 
 
 def test_what_the_code_of_a_resource_binds_is_no_singular(samples: Path) -> None:
-    own = {word for plural in resources(SAMPLES) for word in (plural, plural.removesuffix("s"))}
-    own |= {entry["singular"] for entry in resources(SAMPLES).values()}
-    fields = {
-        field.partition(":")[0] for each in resources(SAMPLES).values() for field in each["fields"]
-    }
+    own = {word for plural in resources(ALL_SAMPLES) for word in (plural, plural.removesuffix("s"))}
+    entries = resources(ALL_SAMPLES).values()
+    own |= {entry["singular"] for entry in entries}
+    fields = {field.partition(":")[0] for entry in entries for field in entry["fields"]}
     taken = {
         (entry.get("store", "orm"), name)
-        for plural, entry in resources(SAMPLES).items()
+        for plural, entry in resources(ALL_SAMPLES).items()
         for path in (*samples.glob(f"app/{plural}/*.py"), *samples.glob(f"tests/{plural}/*.py"))
         for name in map(words, filter(is_lower, bound(ast.parse(path.read_text("utf-8")))))
         if re.fullmatch("[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*", name)
@@ -241,7 +242,12 @@ def test_what_the_code_of_a_resource_binds_is_no_singular(samples: Path) -> None
         and own.isdisjoint(name.split("_"))
         and name.removesuffix("_id") not in fields
     }
-    assert {("orm", "session"), ("sql", "conditions"), ("orm", "router")} <= taken
+    assert {
+        ("orm", "session"),
+        ("sql", "conditions"),
+        ("mongodb", "to_bson"),
+        ("orm", "router"),
+    } <= taken
     free = {
         name
         for store, name in taken

@@ -35,6 +35,7 @@ TYPES = (
     *("boolean", "date", "email", "enum", "integer", "json", "moment", "money", "text", "url"),
     "uuid",
 )
+WITHOUT_TABLES = {"mongodb"}
 VERBS = ("create", "read", "update", "delete", "restore")
 
 Entry = dict[str, Any]
@@ -45,7 +46,7 @@ def add(plural: str, entry: Entry) -> None:
     answers = read_answers()
     refuse_taken(plural, entry["singular"])
     refuse_unknown_tables(plural, entry["fields"])
-    with beside() as folder, database(f"create {plural}") as revise:
+    with beside() as folder, database(f"create {plural}", entry) as revise:
         later = answers["resources"] | {plural: entry}
         render(folder, answers, plural, later)
         revise.require_no_change()
@@ -64,7 +65,7 @@ def extend(plural: str, fields: list[str]) -> None:
         if ":optional" not in field:
             sys.exit(f"Type {field}:optional: the rows that there are have no value for it.")
     names = " and ".join(field.partition(":")[0] for field in fields)
-    with beside() as folder, database(f"add {names} to {plural}") as revise:
+    with beside() as folder, database(f"add {names} to {plural}", entry) as revise:
         later = entry | {"fields": [*entry["fields"], *fields]}
         render(folder / "before", answers, plural, answers["resources"])
         render(folder, answers, plural, answers["resources"] | {plural: later})
@@ -76,16 +77,16 @@ def extend(plural: str, fields: list[str]) -> None:
 
 
 def remove(plural: str, *, yes: bool) -> None:
-    """Delete a resource, and write the migration that drops its table."""
+    """Delete a resource, and write the migration that drops its table. Documents stay."""
     answers = read_answers()
-    find(answers, plural)
+    entry = find(answers, plural)
     if referring := sorted(referring_tables(plural)):
         sys.exit(f"Remove what refers to {plural} first: {', '.join(referring)}.")
     typer.echo(f"This deletes app/{plural}/ and tests/{plural}/, your changes included.")
     if not yes:
         typer.confirm("Go on?", abort=True)
     others = {name: entry for name, entry in answers["resources"].items() if name != plural}
-    with beside() as folder, database(f"drop {plural}") as revise:
+    with beside() as folder, database(f"drop {plural}", entry) as revise:
         render(folder, answers, "_", others)
         revise.require_no_change()
         shared, conflicts = merge_shared(folder, answers, others)
@@ -291,7 +292,6 @@ def exchange(folder: Path, changed: list[str], conflicts: list[str], revise: "Re
     root, before = development.ROOT, folder / "exchanged"
     paths = [*changed, ANSWERS]
     for path in paths:
-        (before / path).parent.mkdir(parents=True, exist_ok=True)
         move(root / path, before / path)
         move(folder / path, root / path)
     try:
@@ -304,6 +304,14 @@ def exchange(folder: Path, changed: list[str], conflicts: list[str], revise: "Re
             move(root / path, folder / path)
             move(before / path, root / path)
         raise
+    for path in changed:
+        delete_empty((root / path).parent)
+
+
+def delete_empty(folder: Path) -> None:
+    """Delete a folder of which nothing but caches is left."""
+    if folder.is_dir() and {each.name for each in folder.iterdir()} <= {"__pycache__"}:
+        shutil.rmtree(folder)
 
 
 def install() -> None:
@@ -323,6 +331,7 @@ def run(*tool: str, check: bool = False, **options: Any) -> subprocess.Completed
 
 def move(source: Path, target: Path) -> None:
     if source.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
         source.rename(target)
 
 
@@ -373,13 +382,23 @@ class Revision:
         self.written = Path(written[1])
 
 
+class NoRevision(Revision):
+    """Writes nothing: the store of the resource has no tables."""
+
+    def require_no_change(self) -> None: ...
+
+    def __call__(self) -> None: ...
+
+
 def say_what_to_do(shared: list[str], conflicts: list[str], revise: Revision) -> None:
     for path in shared:
         is_there = (development.ROOT / path).exists()
         typer.echo(f"Wrote {path}" if is_there else f"Deleted {path}, which nothing needs now.")
     for path in conflicts:
         typer.echo(f"Conflict in {path}: choose between the lines at <<<<<<< and >>>>>>>.")
-    if conflicts:
+    if isinstance(revise, NoRevision):
+        typer.echo("Then: uv run pytest")
+    elif conflicts:
         typer.echo(f'Then: uv run alembic revision --autogenerate -m "{revise.message}"')
     if revise.written:
         typer.echo(f"Wrote {revise.written.relative_to(development.ROOT)}")
@@ -387,7 +406,10 @@ def say_what_to_do(shared: list[str], conflicts: list[str], revise: Revision) ->
 
 
 @contextmanager
-def database(message: str) -> Iterator[Revision]:
+def database(message: str, entry: Entry) -> Iterator[Revision]:
     """Yield what writes a migration, on DATABASE_URL or the development database."""
+    if entry.get("store") in WITHOUT_TABLES:
+        yield NoRevision("", message)
+        return
     with development.database_url() as url:
         yield Revision(url, message)

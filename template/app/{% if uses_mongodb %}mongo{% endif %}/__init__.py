@@ -1,0 +1,1 @@
+"""MongoDB, for the resources that `app new --store mongodb` has written."""
