@@ -12,6 +12,7 @@ from benchmarks.load import put_under_load, require_wrk
 from benchmarks.peer import measure_peer, read_requests
 from benchmarks.servers import SERVE, BenchError, install, serving
 from hooks.databases import Databases
+from hooks.service import Service
 from hooks.variants import ROOT, Variant, variants
 
 pytestmark = pytest.mark.xdist_group("bench")
@@ -22,9 +23,14 @@ def wrk() -> None:
     require_wrk()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def variant() -> Variant:
     return next(variant for variant in variants() if variant.name == "async-postgres-crud")
+
+
+@pytest.fixture(scope="module")
+def service(variant: Variant, tmp_path_factory: pytest.TempPathFactory) -> Service:
+    return install(variant, tmp_path_factory.mktemp("bench") / "service", ROOT)
 
 
 def test_each_endpoint_of_each_server_is_a_row(variant: Variant) -> None:
@@ -44,8 +50,7 @@ def test_each_endpoint_of_each_server_is_a_row(variant: Variant) -> None:
         assert (row.ratio_to_limit == 1) == (row.variant == "limit-postgres")
 
 
-def test_an_answer_that_is_not_2xx_ends_the_benchmark(variant: Variant, tmp_path: Path) -> None:
-    service = install(variant, tmp_path / "service", ROOT)
+def test_an_answer_that_is_not_2xx_ends_the_benchmark(variant: Variant, service: Service) -> None:
     with Databases() as databases:
         database_url = new_database(databases, service, variant)
         with serving(variant.name, service, SERVE, database_url) as server:
@@ -55,8 +60,9 @@ def test_an_answer_that_is_not_2xx_ends_the_benchmark(variant: Variant, tmp_path
                 put_under_load(server, create_requests(0), "no token", 1)
 
 
-def test_any_server_is_put_under_the_same_load(variant: Variant, tmp_path: Path) -> None:
-    service = install(variant, tmp_path / "service", ROOT)
+def test_any_server_is_put_under_the_same_load(
+    variant: Variant, service: Service, tmp_path: Path
+) -> None:
     me = tmp_path / "me.tsv"
     me.write_text(f"GET\t{API}/users/me\n", "utf-8")
     effort = Effort(rounds=1, seconds=1)
