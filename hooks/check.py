@@ -99,7 +99,7 @@ def steps(
         "lint": lambda: service.run("run", "ruff", "check", "."),
         "types": lambda: check_types(service, variant.name),
         "migrations": lambda: migrate(service, production(databases.new(variant))),
-        "tests": lambda: service.run("run", *pytest),
+        "tests": lambda: service.run("run", *pytest, timeout=1800),
         "boot": lambda: boot(service, production(databases.new(variant))),
     }
 
