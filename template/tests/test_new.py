@@ -449,3 +449,10 @@ def test_the_tools_of_development_are_needed(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_one_of_many(many: str, one: str) -> None:
     assert new.singular_of(many) == one
+
+
+def test_a_store_without_tables_needs_no_migration(capsys: pytest.CaptureFixture[str]) -> None:
+    with new.database("create notes", {"store": "mongodb"}) as revise:
+        new.say_what_to_do([], [], revise)
+
+    assert capsys.readouterr().out == "Then: uv run pytest\n"

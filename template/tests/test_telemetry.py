@@ -1,6 +1,7 @@
 """Telemetry, as it arrives at a collector from `app serve` with two workers."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -12,11 +13,14 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from sqlalchemy import create_engine, text
 from typer.testing import CliRunner
 
 from app.cli import app
 from app.database_url import DATABASE_URL_EXAMPLE
 from app.error_codes import DUPLICATE
+from app.otlp import read_dotenv
+from app.telemetry import trace_statements
 from tests import database
 from tests.collector import Collector, attributes, collecting
 from tests.samples import LAMP, PASSWORD, credentials
@@ -228,3 +232,23 @@ def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said.startswith("OTEL_EXPORTER_OTLP_ENDPOINT: ")
     assert said.endswith("; try `uv sync --extra telemetry`\n")
     assert said.count("\n") == 1
+
+
+def test_settings_are_not_taken_from_dotenv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.joinpath(".env").write_text("SOMEBODYS_SETTING=1\n")
+    monkeypatch.chdir(tmp_path)
+
+    read_dotenv()
+
+    assert "SOMEBODYS_SETTING" not in os.environ
+
+
+def test_a_statement_outside_of_a_trace_is_executed() -> None:
+    engine = create_engine("sqlite://")
+    trace_statements(engine)
+
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
+    engine.dispose()
