@@ -29,8 +29,9 @@ SESSION = ["start.md", "tutorial.md", "update.md"]
 # This one in a service of its own, by tests/test_docs_another_store.py.
 ALONE = "another-store.md"
 
-# Each is copied into a service of the variant that it is named after.
-RECIPES = sorted(folder.parent for folder in DOCS.glob("recipes/*/app"))
+# Each is copied into a service of the variant that it is named after, with what all share.
+RECIPES = sorted(folder.parent for folder in DOCS.glob("recipes/*/tests"))
+SHARED = DOCS / "recipes" / "shared"
 
 
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
@@ -118,7 +119,8 @@ def test_the_recipes_work_in_a_service(databases: Databases, folder: Path, recip
         apply = ["git", "apply", "--unidiff-zero", "--recount", str(change)]
         done = subprocess.run(apply, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-    copytree(recipes, folder, dirs_exist_ok=True, ignore=ignore_patterns("*.diff"))
+    for files in (SHARED, recipes):
+        copytree(files, folder, dirs_exist_ok=True, ignore=ignore_patterns("*.diff"))
     service = Service(folder)
     service.run("sync")
     migrate(service, production(databases.new(variant)))

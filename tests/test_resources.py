@@ -342,23 +342,26 @@ def test_an_update_keeps_a_resource_that_is_refused_today(
     assert (project / "app" / "sessions" / "models.py").exists()
 
 
+@pytest.mark.parametrize("command", [REVIEWS, MONGODB_SAMPLES[0]])
 def test_an_edited_route_survives_a_switch_of_every_answer(
-    projects: Projects, tmp_path: Path
+    projects: Projects, tmp_path: Path, command: str
 ) -> None:
     before, after = OPPOSITES
-    samples = {"resources": resources([REVIEWS])}
+    plural = command.partition(" ")[0]
+    samples = {"resources": resources([command])}
     project = projects.start(tmp_path / "project", NEXT, {**before.answers, **samples})
-    routes = project / "app" / "reviews" / "routes.py"
+    routes = project / "app" / plural / "routes.py"
     mine = '    tags=["opinions"],\n'
     text = routes.read_text("utf-8")
-    routes.write_text(text.replace('    tags=["reviews"],\n', mine), "utf-8")
+    routes.write_text(text.replace(f'    tags=["{plural}"],\n', mine), "utf-8")
     projects.commit(project)
 
     projects.update(project, after.answers)
 
+    assert recorded(project)["resources"] == samples["resources"]
     copy = tree(projects.copy(NEXT, {**after.answers, **samples}))
     found = tree(project)
     skipped = {"README.md", "SECURITY.md", "AGENTS.md"}
     changed = {path for path in found.keys() | copy.keys() if found.get(path) != copy.get(path)}
-    assert changed - skipped == {"app/reviews/routes.py"}
+    assert changed - skipped == {f"app/{plural}/routes.py"}
     assert mine in routes.read_text("utf-8")

@@ -35,8 +35,9 @@ def migrate_unless_newer() -> None:
     try:
         command.upgrade(new_config(), "heads")
     except CommandError as error:
-        is_newer = isinstance(error.__cause__, ResolutionError)
-        sys.exit(0 if is_newer else f"The database cannot be migrated: {error}")
+        if not isinstance(error.__cause__, ResolutionError):
+            sys.exit(f"The database cannot be migrated: {error}")
+        typer.echo("A newer release has migrated the database: there is nothing to do.")
 
 
 def new_config() -> Config:

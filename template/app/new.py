@@ -77,7 +77,7 @@ def extend(plural: str, fields: list[str]) -> None:
 
 
 def remove(plural: str, *, yes: bool) -> None:
-    """Delete a resource, and write the migration that drops its table. Documents stay."""
+    """Delete a resource and write the migration that drops its table. MongoDB keeps documents."""
     answers = read_answers()
     entry = find(answers, plural)
     if referring := sorted(referring_tables(plural)):

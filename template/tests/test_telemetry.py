@@ -210,7 +210,7 @@ def serve(endpoint: str) -> str:
     """Return what `app serve` says instead of serving."""
     settings = {"DATABASE_URL": DATABASE_URL_EXAMPLE, "SECRET_KEY": SECRET_KEY}
     settings |= {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
-    result = CliRunner().invoke(app, ["serve"], env=settings)
+    result = CliRunner().invoke(app, ["serve", "--port", "0"], env=settings)
     assert result.exit_code == 1
     return result.output
 
@@ -224,7 +224,9 @@ def test_an_endpoint_that_is_no_url_is_one_line(endpoint: str) -> None:
 
 
 def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "app.otlp", raising=False)
+    for name in [name for name in sys.modules if name.startswith("opentelemetry.exporter")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "app.otlp")
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter", None)  # as if not installed
 
     said = serve("http://localhost:4318")

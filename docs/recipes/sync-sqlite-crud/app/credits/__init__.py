@@ -1,1 +1,0 @@
-"""Credits: what users have been given."""

@@ -1,1 +1,0 @@
-"""Jobs to be done after the transaction that asks for them has committed."""

@@ -1,1 +1,0 @@
-"""Reports: a job that one of many workers does, once a day."""
