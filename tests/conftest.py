@@ -142,13 +142,10 @@ def databases() -> Iterator[Databases]:
 # run everything.
 SAME_IN_TWINS = (
     "test_admission.py",
-    "test_cli.py",
     "test_contract.py",
     "test_database.py",
     "test_database_url.py",
-    "test_docs.py",
     "test_error_codes.py",
-    "test_harness.py",
     "test_health.py",
     "test_hints.py",
     "test_hostile_input.py",
@@ -156,7 +153,6 @@ SAME_IN_TWINS = (
     "test_limits.py",
     "test_middleware.py",
     "test_migrations.py",
-    "test_new.py",
     "test_openapi.py",
     "test_outages.py",
     "test_postgres.py",
@@ -166,15 +162,19 @@ SAME_IN_TWINS = (
     "test_server.py",
     "test_settings.py",
 )
-# Between them they make each choice. Counting makes a suite a third slower.
+# What a developer types, and what a service reports: nothing there depends on two choices at once.
+TOOLS = ("test_cli.py", "test_docs.py", "test_harness.py", "test_new.py", "test_telemetry.py")
+# Between them they make each choice, so they run the tests of the tools for all. They count
+# coverage, too, which makes a suite a third slower.
 COVERED = ("async-postgres-crud-rows", "sync-sqlite-repository")
 
 
 def suite(variant: Variant) -> list[str]:
-    """Return the arguments of pytest: all tests for half of the variants, fewer for their twins."""
-    if not in_the_half(variant):
-        return [f"--ignore=tests/{name}" for name in SAME_IN_TWINS]
-    return ["--cov"] if variant.name in COVERED else []
+    """Return the arguments of pytest: all tests in two variants, fewer in those like them."""
+    if variant.name in COVERED:
+        return ["--cov"]
+    ignored = TOOLS if in_the_half(variant) else (*TOOLS, *SAME_IN_TWINS)
+    return [f"--ignore=tests/{name}" for name in ignored]
 
 
 @pytest.fixture(

@@ -5,19 +5,19 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pytest
 import yaml
 from pytest_copie.plugin import Copie
 
+from hooks.release import NEXT
 from hooks.render import render
 from hooks.resources import SAMPLES, resources
 from hooks.variants import ROOT, Variant, asked, variants
-from tests.conftest import SAME_IN_TWINS
-from tests.projects import in_the_half
+from tests.conftest import COVERED, SAME_IN_TWINS, TOOLS
+from tests.projects import Projects, in_the_half
 
 TEMPLATE = ROOT / "template"
 # The folders that are rendered: `template/` file by file, the others by what includes them.
@@ -43,12 +43,6 @@ def rendered(request: pytest.FixtureRequest, copie_session: Copie) -> Path:
     assert result.answers.items() >= variant.answers.items()
     assert result.project_dir is not None
     return result.project_dir
-
-
-def render_tests(copie: Copie, answers: Mapping[str, Any]) -> Path:
-    project = copie.copy(dict(answers)).project_dir
-    assert project
-    return project / "tests"
 
 
 def files(folder: Path) -> list[Path]:
@@ -99,16 +93,26 @@ def test_rendered_code_is_linted(rendered: Path) -> None:
     "variant", [each for each in variants() if in_the_half(each)], ids=lambda variant: variant.name
 )
 def test_tests_that_only_one_of_two_twins_runs_are_equal(
-    variant: Variant, copie_session: Copie
+    variant: Variant, projects: Projects
 ) -> None:
     data_access = {"repository": "crud", "crud": "repository"}[variant.answers["data_access"]]
     first, second = (
-        content(render_tests(copie_session, answers))
+        content(projects.copy(NEXT, answers) / "tests")
         for answers in (variant.answers, {**variant.answers, "data_access": data_access})
     )
     assert {name: first.get(name) for name in SAME_IN_TWINS} == {
         name: second.get(name) for name in SAME_IN_TWINS
     }
+
+
+def test_tests_that_only_two_variants_run_are_theirs(projects: Projects) -> None:
+    texts = {
+        variant.name: content(projects.copy(NEXT, variant.answers) / "tests")
+        for variant in variants()
+    }
+    for name in TOOLS:
+        those_that_run = {texts[covered][name] for covered in COVERED}
+        assert {each[name] for each in texts.values()} == those_that_run
 
 
 def test_every_file_parses(rendered: Path) -> None:
