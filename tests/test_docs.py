@@ -15,6 +15,7 @@ from hooks.check import CACHES, check_types, migrate, production
 from hooks.databases import Databases
 from hooks.release import clone_with_releases
 from hooks.render import render
+from hooks.resources import MONGODB_SAMPLES, SAMPLES, resources
 from hooks.service import FOREIGN, Service
 from hooks.variants import ROOT, variants
 from tests.conftest import Shell
@@ -80,10 +81,12 @@ def test_what_the_pages_say_happens(shell: Shell, folder: Path) -> None:
 
 
 def test_a_service_prints_each_message_of_the_faq(tmp_path: Path) -> None:
-    """One of the two, because some messages are an engine's."""
+    """One of the three, because some messages are those of an engine, of tenants or of a store."""
+    every_store = resources([*SAMPLES, *MONGODB_SAMPLES])
+    [with_tenants] = [each for each in variants() if each.name == "async-postgres-crud-rows"]
     texts = set()
-    for variant in (variants()[0], variants()[-1]):
-        render(variant.answers, tmp_path / variant.name)
+    for variant in (variants()[0], variants()[-1], with_tenants):
+        render({**variant.answers, "resources": every_store}, tmp_path / variant.name)
         for path in (tmp_path / variant.name).rglob("*.py"):
             texts |= set(map(text_of, ast.walk(ast.parse(path.read_text("utf-8")))))
     headings = re.findall(
