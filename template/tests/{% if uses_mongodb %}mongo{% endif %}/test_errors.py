@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -21,10 +20,9 @@ BUGS = {2, 13, 121}
 @pytest.fixture(scope="module")
 def client(database_url: str) -> Iterator[httpx2.Client]:
     """Let the driver try only once: most errors would take as long as the timeout."""
-    url = urlsplit(os.environ["MONGODB_URL"])
-    once = "&".join(filter(None, [url.query, "retryReads=false&retryWrites=false"]))
+    url = os.environ["MONGODB_URL"]
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("MONGODB_URL", url._replace(query=once).geturl())
+        environment.setenv("MONGODB_URL", f"{url}&retryReads=false&retryWrites=false")
         with served(database_url) as client:
             yield client
 

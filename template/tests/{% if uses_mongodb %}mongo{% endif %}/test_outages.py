@@ -50,7 +50,7 @@ def test_while_mongodb_hangs_the_other_routes_answer(
 ) -> None:
     monkeypatch.setenv("MONGODB_TIMEOUT_MS", "60000")
     with server(":memory:") as mongo:
-        monkeypatch.setenv("MONGODB_URL", mongo.url)
+        monkeypatch.setenv("MONGODB_URL", database.watched(mongo.url))
         with served(url) as client:
             assert create(client).status_code == 201
             with frozen(mongo), in_background([partial(create, client)] * 20) as waiting:
@@ -70,7 +70,7 @@ def test_a_mongodb_that_hangs_for_too_long_is_503(
 ) -> None:
     monkeypatch.setenv("MONGODB_TIMEOUT_MS", "2000")
     with server(":memory:") as mongo:
-        monkeypatch.setenv("MONGODB_URL", mongo.url)
+        monkeypatch.setenv("MONGODB_URL", database.watched(mongo.url))
         with served(url) as client:
             assert create(client).status_code == 201
             with frozen(mongo), in_background([partial(create, client)] * 20) as waiting:
@@ -86,13 +86,26 @@ def test_the_service_starts_before_mongodb(url: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("MONGODB_TIMEOUT_MS", "2000")
     with server(":memory:") as mongo:
         port = mongo.url.rpartition(":")[2].strip("/")
-        monkeypatch.setenv("MONGODB_URL", mongo.url)
+        monkeypatch.setenv("MONGODB_URL", database.watched(mongo.url))
     with served(url) as client:
         assert is_unavailable(create(client))
         with server(":memory:", int(port)):
             while is_unavailable(response := create(client)):
                 time.sleep(0.1)
             assert response.status_code == 201
+
+
+def test_the_service_stops_while_mongodb_is_down(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ExitStack() as mongo:
+        server_url = mongo.enter_context(server(":memory:")).url
+        monkeypatch.setenv("MONGODB_URL", database.watched(server_url))
+        with served(url) as client:
+            assert create(client).status_code == 201
+            mongo.close()
+            begin = time.monotonic()
+
+    # The driver alone waits for 30 seconds, and Kubernetes kills after as many.
+    assert time.monotonic() - begin < 20
 
 
 def test_what_was_answered_as_stored_outlives_a_kill(
@@ -114,7 +127,7 @@ def test_what_was_answered_as_stored_outlives_a_kill(
             time.sleep(0.01)
 
     with server(tmp_path, is_durable=True) as mongo:
-        monkeypatch.setenv("MONGODB_URL", f"{mongo.url}app")
+        monkeypatch.setenv("MONGODB_URL", database.watched(mongo.url))
         port = int(mongo.url.rpartition(":")[2].strip("/"))
         with served(url) as client, ExitStack() as again:
             with in_background([partial(load, client)] * 4):
