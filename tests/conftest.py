@@ -159,7 +159,6 @@ SAME_IN_TWINS = (
     "test_migrations.py",
     "test_openapi.py",
     "test_outages.py",
-    "test_postgres.py",
     "test_references.py",
     "test_searches.py",
     "test_secrets.py",
@@ -167,7 +166,14 @@ SAME_IN_TWINS = (
     "test_settings.py",
 )
 # What a developer types, and what a service reports: nothing there depends on two choices at once.
-TOOLS = ("test_cli.py", "test_docs.py", "test_harness.py", "test_new.py", "test_telemetry.py")
+TOOLS = (
+    "test_cli.py",
+    "test_docs.py",
+    "test_harness.py",
+    "test_new.py",
+    "test_postgres.py",
+    "test_telemetry.py",
+)
 # Between them they make each choice, so they run the tests of the tools for all. They count
 # coverage, too, which makes a suite a third slower.
 COVERED = ("async-postgres-crud-rows", "sync-sqlite-repository")
@@ -203,6 +209,11 @@ def report(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Rep
 def service(report: Report) -> Service:
     assert "format" in report.seconds, f"was not installed:\n{report.failure}"
     return Service(report.folder)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Start more workers than there are cores: tests wait for timeouts, locks and servers."""
+    return (os.cpu_count() or 1) * 3 // 2
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -14,7 +14,7 @@ from tests.conftest import Shell
 from tests.test_lived_in import MIGRATIONS, STATIC, SUITES
 
 # With coverage, to find lines that only the deleted tests of orders ran.
-SUITE = ("pytest", "--cov", "--numprocesses", "2")
+SUITE = ("pytest", "--cov", "--numprocesses", "0")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from hooks.check import check_types
 from hooks.databases import Databases
 from hooks.release import NEXT, releases
 from hooks.variants import ROOT, Variant, variants
+from tests.conftest import TOOLS
 from tests.lived_in import rows
 from tests.lived_in.owner import (
     FEWER_STEPS,
@@ -31,7 +32,8 @@ Commands = tuple[tuple[str, ...], ...]
 
 STATIC: Commands = (("ruff", "format", "--check"), ("ruff", "check"))
 MIGRATIONS: Commands = (("alembic", "upgrade", "heads"), ("alembic", "check"))
-SUITE = ("pytest", "--numprocesses", "0")
+# The tests of the tools see nothing that the owner has changed.
+SUITE = ("pytest", "--numprocesses", "0", *(f"--ignore=tests/{name}" for name in TOOLS))
 # Those that the first release has: a service cannot live with tenants before there are any.
 VARIANTS = [variant for variant in variants() if "tenancy" not in variant.answers]
 # A service that has every release in turn takes a minute, and its suite another: two variants that
