@@ -1,6 +1,5 @@
 """While MongoDB hangs, is killed or starts again, no answer is wrong, and all recovers."""
 
-import gc
 import os
 import signal
 import time
@@ -20,15 +19,6 @@ from tests.mongo.samples import served, sign_up
 from tests.service import in_background, is_unavailable
 
 numbers = count(1)
-# A client of PyMongo that is closed while it connects leaves that socket to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def _sockets_are_collected() -> Iterator[None]:
-    """Collect them here: the next test takes a warning for an error."""
-    yield
-    gc.collect()
 
 
 @contextmanager
