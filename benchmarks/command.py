@@ -42,10 +42,13 @@ def bench(
 ) -> None:
     """Measure variants under load, beside a hand-written application, the limit, and a plain one.
 
+    All those without tenants, unless some are named: the others have other tables and answers.
     Each server has one worker, on a core of its own where the system can pin processes. Ends with
     status 1 at the first answer that is not a 2xx. benchmarks/README.md explains the method.
     """
-    chosen = variants_named(names, context.obj)
+    chosen = comparable(variants_named(names, context.obj))
+    if names and len(chosen) < len(names):
+        failure("With tenants, tables and answers are others: name variants without.")
     with progress() as bar:
         task = bar.add_task("")
 
@@ -71,6 +74,11 @@ def measure(chosen: Sequence[Variant], effort: Effort, template: Path, on_step: 
         growths += grow(group[0], effort, template, on_step)
         parts[group[0].name] = break_down(group[0], effort, template, on_step)
     return rows, growths, parts
+
+
+def comparable(chosen: Sequence[Variant]) -> list[Variant]:
+    """Return those that can share a database with the limit, and answer as it does."""
+    return [variant for variant in chosen if "tenancy" not in variant.answers]
 
 
 def by_database(chosen: Sequence[Variant]) -> list[list[Variant]]:

@@ -3,14 +3,17 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from benchmarks.breakdown import shares
+from benchmarks.command import comparable
 from benchmarks.comparison import Effort, compare
 from benchmarks.data import fill, log_in, new_database
 from benchmarks.endpoints import API, ENDPOINTS, ITEMS, create_requests
 from benchmarks.load import put_under_load, require_wrk
 from benchmarks.peer import measure_peer, read_requests
 from benchmarks.servers import SERVE, BenchError, install, serving
+from hooks.cli import app
 from hooks.databases import Databases
 from hooks.service import Service
 from hooks.variants import ROOT, Variant, variants
@@ -48,6 +51,20 @@ def test_each_endpoint_of_each_server_is_a_row(variant: Variant) -> None:
         assert row.cpu_us_per_request > 0
         assert row.rss_mib >= 10
         assert (row.ratio_to_limit == 1) == (row.variant == "limit-postgres")
+
+
+def test_all_variants_that_share_tables_are_compared() -> None:
+    names = {each.name for each in comparable(variants())}
+
+    assert len(names) == 8
+    assert not any(name.endswith("-rows") for name in names)
+
+
+def test_a_variant_with_tenants_is_refused() -> None:
+    result = CliRunner().invoke(app, ["bench", "sync-sqlite-crud", "sync-postgres-crud-rows"])
+
+    assert result.exit_code == 1
+    assert "name variants without" in result.output
 
 
 def test_an_answer_that_is_not_2xx_ends_the_benchmark(variant: Variant, service: Service) -> None:
