@@ -42,13 +42,13 @@ def bench(
 ) -> None:
     """Measure variants under load, beside a hand-written application, the limit, and a plain one.
 
-    All those without tenants, unless some are named: the others have other tables and answers.
+    Measures all variants without tenants, unless some are named; the others have other tables.
     Each server has one worker, on a core of its own where the system can pin processes. Ends with
     status 1 at the first answer that is not a 2xx. benchmarks/README.md explains the method.
     """
     chosen = comparable(variants_named(names, context.obj))
     if names and len(chosen) < len(names):
-        failure("With tenants, tables and answers are others: name variants without.")
+        failure("Variants with tenants have other tables and answers: name others.")
     with progress() as bar:
         task = bar.add_task("")
 

@@ -77,10 +77,8 @@ def body(title: str) -> str:
 
 def stores_of(variant: Variant) -> list[str]:
     """Return the stores that the variant offers, and the ORM first."""
-    has_tortoise = (variant.answers["concurrency"], variant.answers["database"]) == (
-        "async",
-        "postgres",
-    )
+    answers = variant.answers
+    has_tortoise = answers["concurrency"] == "async" and answers["database"] == "postgres"
     return [store for store in PLURALS if store != "tortoise" or has_tortoise]
 
 
@@ -118,12 +116,9 @@ def measure(variant: Variant, effort: Effort) -> Mapping[tuple[str, str], list[f
         service.run("sync", "--compile-bytecode")
         stack.enter_context(other_cores())
         databases = stack.enter_context(Databases())
-        url = databases.new(variant)
+        url = data.new_database(databases, service, variant)
         migrate(service, settings(url))  # and write the migration of the resources
         service.run("run", "alembic", "upgrade", "heads", settings=settings(url))
-        if variant.answers["database"] == "postgres":
-            databases.psql(url, "ALTER SYSTEM SET synchronous_commit = off")
-            databases.psql(url, "SELECT pg_reload_conf()")
         more = {"MONGODB_URL": stack.enter_context(mongodb(service))}
         server = stack.enter_context(serving(variant.name, service, SERVE, url, more))
         user_id, token = data.log_in(server.url)

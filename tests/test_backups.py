@@ -1,8 +1,8 @@
-"""The README of a service says how its data is backed up and restored; here, this is typed."""
+"""The commands for backups in a service's README bring back all that was stored."""
 
 import subprocess
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ USER = {"email": "ada@example.com", "name": "Ada", "password": "correct horse ba
 
 @dataclass(frozen=True)
 class Database:
-    """A shell where the database is, the URLs of the old one and the new, and how it is lost."""
+    """A shell beside a database, its URL before and after, and the command that destroys it."""
 
     folder: Path
     environment: dict[str, str]
@@ -81,8 +81,8 @@ def create_item(api: httpx.Client) -> int:
 
 
 @contextmanager
-def creating_items(api: httpx.Client) -> Iterator[list[int]]:
-    """Create items one after another during the block; yield the ids of those there are so far."""
+def creating_items(api: httpx.Client) -> Iterator[tuple[list[int], Future[None]]]:
+    """Create items one after another during the block; yield the ids so far, and what creates."""
     ids: list[int] = []
     is_over = Event()
 
@@ -93,15 +93,15 @@ def creating_items(api: httpx.Client) -> Iterator[list[int]]:
     with ThreadPoolExecutor(1) as pool:
         creating = pool.submit(create)
         try:
-            yield ids
+            yield ids, creating
         finally:
             is_over.set()
         creating.result()
 
 
-def wait_for_more(ids: list[int]) -> None:
+def wait_for_more(ids: list[int], creating: Future[None]) -> None:
     begin = len(ids)
-    while len(ids) < begin + 20:
+    while len(ids) < begin + 20 and not creating.done():
         sleep(0.01)
 
 
@@ -128,11 +128,11 @@ def test_a_backup_under_load_can_be_restored(
         with served(service, settings) as base_url, client(base_url) as api:
             api.post("/users", json=USER).raise_for_status()
             log_in(api)
-            with creating_items(api) as ids:
-                wait_for_more(ids)
+            with creating_items(api) as (ids, creating):
+                wait_for_more(ids, creating)
                 stored = set(ids)
                 database.type(back_up)
-                wait_for_more(ids)
+                wait_for_more(ids, creating)
         database.type(database.disaster)
         database.type(restore)
 

@@ -3,12 +3,11 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
-from threading import Event
 
 import httpx2
 import pytest
@@ -16,7 +15,8 @@ import pytest
 from app.mongo.development import Server, server
 from tests.mongo import database
 from tests.mongo.samples import served, sign_up
-from tests.service import in_background, is_unavailable
+from tests.resources import Resources
+from tests.service import WITH_COVERAGE, in_background, is_unavailable, running, under_load
 
 numbers = count(1)
 
@@ -85,53 +85,41 @@ def test_the_service_starts_before_mongodb(url: str, monkeypatch: pytest.MonkeyP
             assert response.status_code == 201
 
 
-def test_the_service_stops_while_mongodb_is_down(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_service_stops_while_mongodb_is_down(url: str, tmp_path: Path) -> None:
     with ExitStack() as mongo:
-        server_url = mongo.enter_context(server(":memory:")).url
-        monkeypatch.setenv("MONGODB_URL", database.watched(server_url))
-        with served(url) as client:
-            assert create(client).status_code == 201
+        mongodb_url = database.watched(mongo.enter_context(server(":memory:")).url)
+        # The driver would wait this long for a server to which it can say that it leaves.
+        patient = f"{mongodb_url}&serverSelectionTimeoutMS=600000"
+        settings = {"DATABASE_URL": url, "MONGODB_URL": patient, **WITH_COVERAGE}
+        with running("serve", folder=tmp_path, **settings) as service:
+            Resources(service)  # which has sessions in MongoDB afterwards
             mongo.close()
-            begin = time.monotonic()
-
-    # The driver alone waits for 30 seconds, and Kubernetes kills after as many.
-    assert time.monotonic() - begin < 20
+            service.stop()
 
 
 def test_what_was_answered_as_stored_outlives_a_kill(
     url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MONGODB_TIMEOUT_MS", "2000")
-    responses: list[httpx2.Response] = []
-    is_over = Event()
-
-    def load(client: httpx2.Client) -> httpx2.Response:
-        while not is_over.is_set():
-            responses.append(create(client))
-        return responses[-1]
-
-    def wait_for(statuses: set[int]) -> None:
-        """Wait for answers after now, of each status."""
-        begin = len(responses)
-        while not statuses <= {each.status_code for each in responses[begin:]}:
-            time.sleep(0.01)
-
     with server(tmp_path, is_durable=True) as mongo:
         monkeypatch.setenv("MONGODB_URL", database.watched(mongo.url))
         port = int(mongo.url.rpartition(":")[2].strip("/"))
         with served(url) as client, ExitStack() as again:
-            with in_background([partial(load, client)] * 4):
-                try:
-                    wait_for({201})
-                    os.kill(mongo.process_id, signal.SIGKILL)
-                    wait_for({503})
-                    again.enter_context(server(tmp_path, port, is_durable=True))
-                    wait_for({201})
-                finally:
-                    is_over.set()
+            with under_load(partial(create, client)) as responses:
+                wait_for_another(201, responses)
+                os.kill(mongo.process_id, signal.SIGKILL)
+                wait_for_another(503, responses)
+                again.enter_context(server(tmp_path, port, is_durable=True))
+                wait_for_another(201, responses)
             with database.connected(f"{mongo.url}app") as stored:
                 ids = {str(each["_id"]) for each in stored["samples"].find()}
 
     created = {each.json()["id"] for each in responses if each.status_code == 201}
     assert created <= ids
     assert {each.status_code for each in responses} == {201, 503}
+
+
+def wait_for_another(status: int, responses: Sequence[httpx2.Response]) -> None:
+    begin = len(responses)
+    while status not in {each.status_code for each in responses[begin:]}:
+        time.sleep(0.01)
