@@ -18,7 +18,7 @@ import httpx
 from hooks.databases import Databases
 from hooks.render import render
 from hooks.resources import SAMPLES, resources
-from hooks.service import NONE, Service
+from hooks.service import Service
 from hooks.variants import ROOT, Variant
 
 SECRET_KEY = token_hex(32)
@@ -77,7 +77,7 @@ def check(
 
 def steps(
     variant: Variant,
-    folder: Path,
+    service: Service,
     databases: Databases,
     template: Path = ROOT,
     *,
@@ -87,12 +87,11 @@ def steps(
 
     `suite` has arguments of pytest.
     """
-    service = Service(folder)
     # In one process: other variants are checked on the other cores.
     pytest = ("pytest", "--numprocesses", "0", *suite)
     return {
         "render": lambda: render(
-            {**variant.answers, "resources": resources(SAMPLES)}, folder, template
+            {**variant.answers, "resources": resources(SAMPLES)}, service.folder, template
         ),
         "install": lambda: service.run("sync"),
         "format": lambda: service.run("run", "ruff", "format", "--check", "."),
@@ -104,7 +103,7 @@ def steps(
     }
 
 
-def check_types(service: Service, cache_name: str, settings: Mapping[str, str] = NONE) -> None:
+def check_types(service: Service, cache_name: str) -> None:
     """Run mypy with a cache that is kept, and that begins with another's.
 
     Nine tenths of the time go to packages, which are the same in most services.
@@ -112,7 +111,7 @@ def check_types(service: Service, cache_name: str, settings: Mapping[str, str] =
     cache, seed = CACHES / cache_name, CACHES / "seed"
     if seed.exists() and not cache.exists():
         copytree(seed, cache)
-    service.run("run", "mypy", settings={**settings, "MYPY_CACHE_DIR": str(cache)})
+    service.run("run", "mypy", settings={"MYPY_CACHE_DIR": str(cache)})
     if not seed.exists():
         with TemporaryDirectory(dir=CACHES) as folder, suppress(OSError):  # another was faster
             copytree(cache, Path(folder, "seed")).rename(seed)
@@ -175,7 +174,7 @@ def check_all(
 
     def check_one(variant: Variant) -> Report:
         folder = Path(mkdtemp(prefix=f"{variant.name}-"))
-        all_steps = steps(variant, folder, databases, template)
+        all_steps = steps(variant, Service(folder), databases, template)
         report = check(Report(variant, folder), all_steps, on_step)
         if report.ok:
             rmtree(folder)

@@ -35,20 +35,26 @@ class CommandError(Exception):
 
 
 class Service:
-    """The service in a folder. Its commands get their settings as environment variables."""
+    """The service in a folder. Its commands get their settings as environment variables.
 
-    def __init__(self, folder: Path) -> None:
+    Its packages are in its own `.venv`, or in `venv`, which services may use one after the other.
+    """
+
+    def __init__(self, folder: Path, venv: Path | None = None) -> None:
         self.folder = folder.resolve()
+        self.venv = venv
 
     def environment(self, settings: Mapping[str, str] = NONE) -> dict[str, str]:
         """Return the caller's environment without anything that could affect the service."""
         example = (self.folder / ".env.example").read_text("utf-8")
         documented = re.findall(r"^[# ]*([A-Z_]+)=", example, re.MULTILINE)
-        return {
+        inherited = {
             name: value
             for name, value in os.environ.items()
             if name not in documented and not FOREIGN.fullmatch(name)
-        } | dict(settings)
+        }
+        place = {"UV_PROJECT_ENVIRONMENT": str(self.venv)} if self.venv else {}
+        return {**inherited, **place, **settings}
 
     def run(self, *command: str, settings: Mapping[str, str] = NONE, timeout: float = 900) -> str:
         """Run `uv …` and return its output. Raises CommandError unless it exits with 0 in time."""

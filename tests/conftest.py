@@ -135,35 +135,62 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+def venv() -> Iterator[Path]:
+    """Return where this worker installs services, one after the other.
+
+    `uv run` gives each exactly its own packages, and Python compiles those that they share once.
+    """
+    folder = Path(mkdtemp(prefix="services-venv-"))
+    yield folder / "venv"
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
 def databases() -> Iterator[Databases]:
     with Databases() as databases:
         yield databases
 
 
-# Two variants that differ by data access alone have the same bytes in these files, which test the
-# process, the database with its migrations, and whatever the OpenAPI document declares, which is
-# equal, too. One of the two runs them here; `hooks check` and the workflow's job for each variant
-# run everything.
-SAME_IN_TWINS = (
+# All variants with the same concurrency and database have the same bytes in these files, which test
+# the process, and whatever the OpenAPI document declares. One of them runs them here; `hooks check`
+# and the workflow's job for each variant run everything.
+SAME_FOR_A_DRIVER = (
     "test_admission.py",
     "test_contract.py",
-    "test_database.py",
     "test_database_url.py",
     "test_error_codes.py",
     "test_health.py",
     "test_hints.py",
-    "test_hostile_input.py",
     "test_input.py",
     "test_limits.py",
     "test_middleware.py",
-    "test_migrations.py",
     "test_openapi.py",
     "test_outages.py",
     "test_references.py",
-    "test_searches.py",
     "test_secrets.py",
     "test_server.py",
     "test_settings.py",
+)
+FOR_ALL_OF_A_DRIVER = (
+    "async-postgres-crud",
+    "async-sqlite-repository",
+    "sync-postgres-crud-rows",
+    "sync-sqlite-crud",
+)
+# These are the same in two variants that differ by data access alone, and so is what they test.
+SAME_IN_TWINS = (
+    "tenants/test_connections.py",
+    "tenants/test_policies.py",
+    "tenants/test_schema.py",
+    "tenants/test_walls.py",
+    "test_database.py",
+    "test_errors.py",
+    "test_faults.py",
+    "test_hostile_input.py",
+    "test_idempotency.py",
+    "test_migrations.py",
+    "test_reading.py",
+    "test_searches.py",
 )
 # What a developer types, and what a service reports: nothing there depends on two choices at once.
 TOOLS = (
@@ -175,15 +202,19 @@ TOOLS = (
     "test_telemetry.py",
 )
 # Between them they make each choice, so they run the tests of the tools for all. They count
-# coverage, too, which makes a suite a third slower.
-COVERED = ("async-postgres-crud-rows", "sync-sqlite-repository")
+# coverage, too, which makes a suite a third slower; with greenlets, so of async ones, a half.
+COVERED = ("async-sqlite-repository", "sync-postgres-crud-rows")
 
 
 def suite(variant: Variant) -> list[str]:
     """Return the arguments of pytest: all tests in two variants, fewer in those like them."""
     if variant.name in COVERED:
         return ["--cov"]
-    ignored = TOOLS if in_the_half(variant) else (*TOOLS, *SAME_IN_TWINS)
+    ignored = [*TOOLS]
+    if variant.name not in FOR_ALL_OF_A_DRIVER:
+        ignored += SAME_FOR_A_DRIVER
+    if in_the_half(variant):
+        ignored += SAME_IN_TWINS
     return [f"--ignore=tests/{name}" for name in ignored]
 
 
@@ -194,21 +225,22 @@ def suite(variant: Variant) -> list[str]:
         for variant in variants()
     ],
 )
-def report(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Report]:
+def report(request: pytest.FixtureRequest, databases: Databases, venv: Path) -> Iterator[Report]:
     variant: Variant = request.param
     # Not in pytest's temporary folder: the service's own run of pytest makes that private, and
     # Postgres runs as another user when root starts it.
     folder = Path(mkdtemp(prefix=f"{variant.name}-"))
-    all_steps = steps(variant, folder, databases, suite=suite(variant))
+    service = Service(folder, venv)
+    all_steps = steps(variant, service, databases, suite=suite(variant))
     del all_steps["boot"]  # the contract does more
     yield check(Report(variant, folder), all_steps)
     shutil.rmtree(folder)
 
 
 @pytest.fixture
-def service(report: Report) -> Service:
+def service(report: Report, venv: Path) -> Service:
     assert "format" in report.seconds, f"was not installed:\n{report.failure}"
-    return Service(report.folder)
+    return Service(report.folder, venv)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -114,7 +114,9 @@ def text_of(node: ast.AST) -> str | None:
 
 
 @pytest.mark.parametrize("recipes", RECIPES, ids=lambda folder: folder.name)
-def test_the_recipes_work_in_a_service(databases: Databases, folder: Path, recipes: Path) -> None:
+def test_the_recipes_work_in_a_service(
+    databases: Databases, folder: Path, venv: Path, recipes: Path
+) -> None:
     (variant,) = (each for each in variants() if each.name == recipes.name)
     render(variant.answers, folder)
     for change in sorted(recipes.glob("*.diff")):
@@ -124,7 +126,7 @@ def test_the_recipes_work_in_a_service(databases: Databases, folder: Path, recip
         assert done.returncode == 0, done.stderr
     for files in (SHARED, recipes):
         copytree(files, folder, dirs_exist_ok=True, ignore=ignore_patterns("*.diff"))
-    service = Service(folder)
+    service = Service(folder, venv)
     service.run("sync")
     migrate(service, production(databases.new(variant)))
     service.run("run", "ruff", "format", "--check", ".")

@@ -21,12 +21,12 @@ SUITE = ("pytest", "--cov", "--numprocesses", "0")
     "variant", [each for each in variants() if each.name in SUITES], ids=lambda each: each.name
 )
 def test_the_readme_deletes_orders(
-    shell: Shell, databases: Databases, folder: Path, variant: Variant
+    shell: Shell, databases: Databases, folder: Path, venv: Path, variant: Variant
 ) -> None:
     render(variant.answers, folder)
     readme = (folder / "README.md").read_text("utf-8")
     (block,) = re.findall(r"To delete an example.*?```sh\n(.*?)```", readme, re.DOTALL)
-    service = Service(folder)
+    service = Service(folder, venv)
     # With this seed, Alembic alone would drop orders before the lines that refer to them.
     settings = production(databases.new(variant)) | {"PYTHONHASHSEED": "2"}
     for line in block.splitlines():

@@ -28,11 +28,11 @@ def cover(*plurals: str) -> list[str]:
 
 
 def test_the_commands_write_what_a_copy_has_and_its_tests_pass(
-    projects: Projects, databases: Databases, folder: Path
+    projects: Projects, databases: Databases, folder: Path, venv: Path
 ) -> None:
     variant = OPPOSITES[1]
     project = projects.start(folder / "service", NEXT, variant.answers)
-    service = Service(project)
+    service = Service(project, venv)
     settings = {"DATABASE_URL": databases.new(variant)}
     mine = '    "tenacity>=9",\n]\n\n[project.scripts]'
     file = project / "pyproject.toml"
@@ -68,10 +68,10 @@ def test_the_commands_write_what_a_copy_has_and_its_tests_pass(
     } == before
 
 
-def test_their_tests_pass(databases: Databases, folder: Path) -> None:
+def test_their_tests_pass(databases: Databases, folder: Path, venv: Path) -> None:
     answers = {**OPPOSITES[0].answers, "resources": resources(MONGODB_SAMPLES)}
     render(answers, folder / "service")
-    service = Service(folder / "service")
+    service = Service(folder / "service", venv)
     settings = {"DATABASE_URL": databases.new(OPPOSITES[0])}
     service.run("sync")
     service.run("run", "ruff", "format", "--check", ".")
@@ -80,10 +80,12 @@ def test_their_tests_pass(databases: Databases, folder: Path) -> None:
     service.run("run", *cover(*resources(MONGODB_SAMPLES)), settings=settings)
 
 
-def test_documents_of_tenants_are_kept_apart(databases: Databases, folder: Path) -> None:
+def test_documents_of_tenants_are_kept_apart(
+    databases: Databases, folder: Path, venv: Path
+) -> None:
     answers = {**WITH_TENANTS.answers, "resources": resources(MONGODB_SAMPLES)}
     render(answers, folder / "service")
-    service = Service(folder / "service")
+    service = Service(folder / "service", venv)
     settings = {"DATABASE_URL": databases.new(WITH_TENANTS)}
     service.run("sync")
     check_types(service, "mongodb-tenants")

@@ -35,6 +35,9 @@ print(asyncio.run(storm(sys.argv[1], pgbouncer=True)))
 TENANTS = "INSERT INTO tenants SELECT id, 'T', now(), now() FROM generate_series(2, 6) AS id"
 
 WORKERS = 3
+# A cancel request may reach a connection that PgBouncer prepares for its next client, which it then
+# turns away (seen with 1.18, of Debian 12).
+LATE_CANCEL = ("canceling statement due to user request", "pooler error: invalid server parameter")
 SERVER_CONNECTIONS = 5
 CLIENTS = 24
 VISITS = 72
@@ -119,6 +122,7 @@ default_pool_size = {SERVER_CONNECTIONS}
                 line
                 for line in text_of(log).splitlines()
                 if any(level in line for level in ("WARNING", "ERROR", "FATAL"))
+                and not any(text in line for text in LATE_CANCEL)
             ]
             assert complaints == []
         except Exception as error:

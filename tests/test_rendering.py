@@ -16,7 +16,13 @@ from hooks.release import NEXT
 from hooks.render import render
 from hooks.resources import SAMPLES, resources
 from hooks.variants import ROOT, Variant, asked, variants
-from tests.conftest import COVERED, SAME_IN_TWINS, TOOLS
+from tests.conftest import (
+    COVERED,
+    FOR_ALL_OF_A_DRIVER,
+    SAME_FOR_A_DRIVER,
+    SAME_IN_TWINS,
+    TOOLS,
+)
 from tests.projects import Projects, in_the_half
 
 TEMPLATE = ROOT / "template"
@@ -105,11 +111,25 @@ def test_tests_that_only_one_of_two_twins_runs_are_equal(
     }
 
 
+def test_tests_that_one_variant_of_a_driver_runs_are_equal(projects: Projects) -> None:
+    drivers: dict[tuple[str, str], list[Variant]] = {}
+    for variant in variants():
+        driver = variant.answers["concurrency"], variant.answers["database"]
+        drivers.setdefault(driver, []).append(variant)
+
+    for alike in drivers.values():
+        assert [each.name in FOR_ALL_OF_A_DRIVER for each in alike].count(True) == 1
+        texts = [content(projects.copy(NEXT, each.answers) / "tests") for each in alike]
+        for name in SAME_FOR_A_DRIVER:
+            assert len({each.get(name) for each in texts}) == 1, name
+
+
 def test_tests_that_only_two_variants_run_are_theirs(projects: Projects) -> None:
     texts = {
         variant.name: content(projects.copy(NEXT, variant.answers) / "tests")
         for variant in variants()
     }
+    assert {*TOOLS, *SAME_FOR_A_DRIVER, *SAME_IN_TWINS} <= set().union(*texts.values())
     for name in TOOLS:
         those_that_run = {texts[covered].get(name) for covered in COVERED}
         assert {each.get(name) for each in texts.values()} == those_that_run

@@ -283,10 +283,10 @@ def test_the_code_is_formatted_whatever_the_names(tmp_path: Path, variant: Varia
 
 @pytest.mark.parametrize("variant", OPPOSITES, ids=lambda variant: variant.name)
 def test_the_commands_write_what_a_copy_has_and_their_tests_pass(
-    projects: Projects, databases: Databases, folder: Path, variant: Variant
+    projects: Projects, databases: Databases, folder: Path, venv: Path, variant: Variant
 ) -> None:
     project = projects.start(folder / "service", NEXT, variant.answers)
-    service = Service(project)
+    service = Service(project, venv)
     settings = {"DATABASE_URL": databases.new(variant)}
 
     def run(*command: str) -> str:

@@ -5,14 +5,14 @@ text of the release; a text that is not there, or is there twice, fails the step
 """
 
 import ast
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, select_autoescape
 
 from hooks.check import production
 from hooks.databases import Databases
-from hooks.service import NONE, Service
+from hooks.service import Service
 from hooks.variants import Variant
 from tests.conftest import Shell
 from tests.lived_in import rows
@@ -37,14 +37,14 @@ class Owner:
         variant: Variant,
         databases: Databases,
         shell: Shell,
-        environment: Mapping[str, str] = NONE,
+        venv: Path | None = None,
     ) -> None:
         self.folder = folder
         self.variant = variant
         self.shell = shell
-        self.service = Service(folder)
+        self.service = Service(folder, venv)
         self.database_url = databases.new(variant)
-        self.settings = production(self.database_url) | dict(environment)
+        self.settings = production(self.database_url)
 
     @property
     def queries(self) -> str:
