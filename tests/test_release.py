@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,13 @@ def test_releases_are_in_the_history_and_in_the_changelog(version: str, commit_i
     ancestor = ["git", "merge-base", "--is-ancestor", commit_id, "HEAD"]
     assert subprocess.run(ancestor, cwd=ROOT, check=False).returncode == 0
     assert f"\n## [{version}] - " in changelog()
+
+
+def test_the_package_has_the_version_of_the_changelog() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    newest = re.search(r"^## \[(\d.*?)\] - ", changelog(), re.MULTILINE)
+    assert newest
+    assert newest[1] == project["version"]
 
 
 def test_every_tag_is_recorded() -> None:
