@@ -19,6 +19,7 @@ from benchmarks.endpoints import ENDPOINTS
 from benchmarks.growth import Growth, grow
 from benchmarks.load import require_wrk
 from benchmarks.servers import BenchError, OnStep
+from benchmarks.telemetry import measure_telemetry
 from hooks.service import UV, CommandError
 from hooks.terminal import VariantNames, failure, out, progress, variants_named
 from hooks.variants import Variant
@@ -26,7 +27,7 @@ from hooks.variants import Variant
 Results = tuple[list[Row], list[Growth], dict[str, dict[str, float]]]
 
 
-def bench(
+def bench(  # noqa: PLR0913, PLR0917 - Typer makes an option of each
     context: typer.Context,
     names: VariantNames = None,
     quick: Annotated[
@@ -39,6 +40,9 @@ def bench(
         Path | None,
         typer.Option(help="Draw the requests per second to this file (SVG, PNG or PDF)."),
     ] = None,
+    telemetry: Annotated[
+        bool, typer.Option("--telemetry", help="Measure what telemetry costs a request instead.")
+    ] = False,
 ) -> None:
     """Measure variants under load, beside a hand-written application, the limit, and a plain one.
 
@@ -49,6 +53,7 @@ def bench(
     chosen = comparable(variants_named(names, context.obj))
     if names and len(chosen) < len(names):
         failure("Variants with tenants have other tables and answers: name others.")
+    effort = QUICK if quick else FULL
     with progress() as bar:
         task = bar.add_task("")
 
@@ -57,7 +62,12 @@ def bench(
 
         try:
             require_wrk()
-            rows, growths, parts = measure(chosen, QUICK if quick else FULL, context.obj, show)
+            if telemetry:
+                for variant in chosen:
+                    costs = measure_telemetry(variant, effort, context.obj, show)
+                    out.print(telemetry_table(variant, costs))
+                return
+            rows, growths, parts = measure(chosen, effort, context.obj, show)
         except (BenchError, CommandError) as error:
             failure(str(error))
     out.print(comparison_table(rows), growth_table(growths), parts_table(parts))
@@ -134,6 +144,17 @@ def growth_table(growths: list[Growth]) -> Table:
     for row in growths:
         times = (f"{row.first_page_ms:.2f}", f"{row.page_at_90_percent_ms:.2f}")
         table.add_row(row.variant, f"{row.rows:,}", *times)
+    return table
+
+
+def telemetry_table(variant: Variant, costs: dict[str, dict[str, float]]) -> Table:
+    title = f"{variant.name}: processor time of a request, ÷ without telemetry"
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title=title)
+    table.add_column("exported", no_wrap=True)
+    for endpoint in ENDPOINTS:
+        table.add_column(endpoint, justify="right", no_wrap=True)
+    for exported, ratios in costs.items():
+        table.add_row(exported, *(f"{ratios[endpoint]:.2f}" for endpoint in ENDPOINTS))
     return table
 
 

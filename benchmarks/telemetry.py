@@ -1,14 +1,9 @@
 """What telemetry costs: processor time per request, in ratios to a service that exports nothing.
 
-    uv run python -m benchmarks.telemetry [--quick] [--before DIR] [VARIANT]
-
-The collector takes everything, on another core. `--before` takes another tree of the template, such
-as a worktree of a commit without telemetry, for what it costs a service that does not use it.
+The collector takes everything, on another core.
 """
 
-import argparse
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,14 +11,14 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from threading import Thread
 
-from benchmarks.comparison import FULL, QUICK, Effort, take_turns
+from benchmarks.comparison import Effort, take_turns
 from benchmarks.data import fill, log_in, new_database
 from benchmarks.endpoints import ENDPOINTS, ITEMS
-from benchmarks.load import Load, require_wrk
-from benchmarks.servers import SERVE, install, other_cores, serving
+from benchmarks.load import Load
+from benchmarks.servers import SERVE, OnStep, install, other_cores, serving
 from hooks.databases import Databases
-from hooks.service import NONE, Service
-from hooks.variants import ROOT, Variant, variants
+from hooks.service import NONE
+from hooks.variants import Variant
 
 TENTH = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"}
 EXPORTED = {
@@ -54,29 +49,28 @@ def collecting() -> Iterator[str]:
         collector.shutdown()
 
 
-def measure(variant: Variant, effort: Effort, before: Path | None) -> dict[str, dict[str, float]]:
+def measure_telemetry(
+    variant: Variant, effort: Effort, template: Path, on_step: OnStep
+) -> dict[str, dict[str, float]]:
     """Return the processor time per request of each server, by endpoint, in ratios."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="hooks-bench-")))
-        service = install(variant, folder / "now", ROOT)
-        services: dict[str, tuple[Service, Mapping[str, str]]] = {"off": (service, NONE)}
-        if before:
-            services["before"] = (install(variant, folder / "before", before), NONE)
+        service = install(variant, folder / "service", template)
         stack.enter_context(other_cores())
-        endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": stack.enter_context(collecting())}
-        services |= {name: (service, endpoint | more) for name, more in EXPORTED.items()}
+        exporting = {"OTEL_EXPORTER_OTLP_ENDPOINT": stack.enter_context(collecting())}
         databases = stack.enter_context(Databases())
         url = new_database(databases, service, variant)
+        settings = {"off": NONE, **{name: exporting | more for name, more in EXPORTED.items()}}
         servers = {
             name: stack.enter_context(serving(name, service, SERVE, url, more))
-            for name, (service, more) in services.items()
+            for name, more in settings.items()
         }
         user_id, token = log_in(servers["off"].url)
         fill(databases, url, user_id, ITEMS)
-        loads = take_turns(servers, token, effort, lambda step: print(step, file=sys.stderr))
+        loads = take_turns(servers, token, effort, on_step)
     return {
         name: {made: ratio(loads[name, made], loads["off", made]) for made in ENDPOINTS}
-        for name in servers
+        for name in EXPORTED
     }
 
 
@@ -84,22 +78,3 @@ def ratio(loads: Sequence[Load], others: Sequence[Load]) -> float:
     """Return the median ratio within a round."""
     pairs = zip(loads, others, strict=True)
     return median(one.cpu_us_per_request / other.cpu_us_per_request for one, other in pairs)
-
-
-def main() -> None:
-    names = {variant.name: variant for variant in variants()}
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("variant", nargs="?", choices=names, default="async-postgres-repository")
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--before", type=Path, help="another tree of the template")
-    arguments = parser.parse_args()
-    require_wrk()
-    effort = QUICK if arguments.quick else FULL
-    ratios = measure(names[arguments.variant], effort, arguments.before)
-    print(f"{'':32}" + "".join(f"{endpoint:>8}" for endpoint in ENDPOINTS))
-    for name, found in ratios.items():
-        print(f"{name:32}" + "".join(f"{found[endpoint]:8.2f}" for endpoint in ENDPOINTS))
-
-
-if __name__ == "__main__":
-    main()
