@@ -12,7 +12,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -106,13 +106,18 @@ def topic(check: Callable[[Api], None]) -> Callable[[Api], None]:
 
 
 def check_contract(
-    base_url: str, make_admin: Callable[[str, str], None], *, has_tenants: bool = False
+    base_url: str,
+    make_admin: Callable[[str, str], None],
+    *,
+    has_tenants: bool = False,
+    without: Collection[Callable[[Api], None]] = (),
 ) -> None:
     """Raise AssertionError at the first difference between a service and the contract."""
     with httpx.Client(base_url=base_url, timeout=30, trust_env=False) as client:
         api = (ApiOfTenant if has_tenants else Api)(client, make_admin)
         for check in TOPICS:
-            check(api)
+            if check not in without:
+                check(api)
         openapi_document(api)
 
 
@@ -134,6 +139,7 @@ class Api:
     def __init__(self, client: httpx.Client, make_admin: Callable[[str, str], None]) -> None:
         self.client = client
         self.make_admin = make_admin
+        self.admin: User | None = None
         self.seen: set[tuple[str, str, int]] = set()
 
     def call(
@@ -179,6 +185,18 @@ class Api:
         body = self.json("POST", "/users", 201, body=sent)
         token = self.login(sent["email"], sent["password"]).json()["access_token"]
         return User(body["id"], sent["email"], sent["password"], token, body)
+
+    def administrator(self) -> User:
+        """Return the administrator, whom the first call creates."""
+        if self.admin is None:
+            sent = registrant("admin")
+            self.make_admin(sent["email"], sent["password"])
+            token = self.login(sent["email"], sent["password"]).json()["access_token"]
+            body = self.json("GET", "/users/me", headers={"Authorization": f"Bearer {token}"})
+            check_keys(body, USER, "GET /users/me")
+            assert body["is_admin"] is True, body
+            self.admin = User(body["id"], sent["email"], sent["password"], token, body)
+        return self.admin
 
     def make_item(self, owner: User, **fields: Any) -> Json:
         sent = {"name": "A thing", "price": "10.00", "stock": 10, **fields}
@@ -607,7 +625,7 @@ def deactivation(api: Api) -> None:
 
 @topic
 def administration(api: Api) -> None:
-    admin, user, other = administrator(api, unique()), api.register("user"), api.register("other")
+    admin, user, other = api.administrator(), api.register("user"), api.register("other")
     path = f"/users/{user.id}"
     bodies: list[Json] = [{"is_active": False}, {}]
     for body in bodies:
@@ -650,7 +668,7 @@ def administration(api: Api) -> None:
 @topic
 def reactivation(api: Api) -> None:
     """Tokens from before a deactivation stay invalid after the account is active again."""
-    admin, user = administrator(api, unique()), api.register("back")
+    admin, user = api.administrator(), api.register("back")
     api.call("DELETE", "/users/me", 204, user=user)
     api.call("PATCH", f"/users/{user.id}", 200, user=admin, body={"is_active": True})
     api.call("GET", "/users/me", 401, user=user)
@@ -711,28 +729,27 @@ def public_user(api: Api) -> None:
 
 @topic
 def users_list(api: Api) -> None:
-    word = unique()
-    admin = administrator(api, word)
+    word, admin = unique(), api.administrator()
     crowd = [registrant(f"{word}_{number}") for number in range(4)]
     crowd += [{**registrant(f"{word}x{number}"), "name": f"{word} 100% wool"} for number in (0, 1)]
     for sent in crowd:
         api.call("POST", "/users", 201, body=sent)
     page = api.json("GET", "/users", 200, admin, params={"q": word, "limit": 4, "offset": 0})
     check_keys(page, {"items", "total", "limit", "offset"}, "GET /users")
-    assert (page["total"], page["limit"], page["offset"]) == (7, 4, 0), page
+    assert (page["total"], page["limit"], page["offset"]) == (6, 4, 0), page
     assert len(page["items"]) == 4, page
     assert all({"id", "email", "name", "is_active"} <= user.keys() for user in page["items"]), page
     assert not any("password" in key for user in page["items"] for key in user), page
     rest = api.json("GET", "/users", 200, admin, params={"q": word, "limit": 4, "offset": 4})
-    assert len(set(ids(page["items"] + rest["items"]))) == 7, rest
-    beyond = api.json("GET", "/users", 200, admin, params={"q": word, "offset": 7})
-    assert (beyond["items"], beyond["total"]) == ([], 7), beyond
+    assert len(set(ids(page["items"] + rest["items"]))) == 6, rest
+    beyond = api.json("GET", "/users", 200, admin, params={"q": word, "offset": 6})
+    assert (beyond["items"], beyond["total"]) == ([], 6), beyond
     found = {
         ("q", f"{word}_"): 4,
         ("q", f"{word} 100%"): 2,
         ("q", f"{word} 1%"): 0,
         ("q", f"{word}\\"): 0,
-        ("email", word): 7,
+        ("email", word): 6,
         ("email", f"{word}_"): 4,
         ("email", f"{word}x0"): 1,
         ("email", f"%{word}"): 0,
@@ -745,20 +762,9 @@ def users_list(api: Api) -> None:
         assert len(answer["items"]) == count, f"{name}={text!r}: {answer}"
 
 
-def administrator(api: Api, word: str) -> User:
-    sent = registrant(f"{word}-admin")
-    api.make_admin(sent["email"], sent["password"])
-    token = api.login(sent["email"], sent["password"]).json()["access_token"]
-    body = api.json("GET", "/users/me", headers={"Authorization": f"Bearer {token}"})
-    check_keys(body, USER, "GET /users/me")
-    assert body["is_admin"] is True, body
-    admin = User(body["id"], sent["email"], sent["password"], token, body)
-    users_list_refusals(api, admin)
-    users_list_by_activity(api, admin)
-    return admin
-
-
-def users_list_refusals(api: Api, admin: User) -> None:
+@topic
+def users_list_refusals(api: Api) -> None:
+    admin = api.administrator()
     api.call("GET", "/users", 401)
     api.call("GET", "/users", 403, user=api.register("plain"))
     refused = ["limit=0", "limit=-1", "limit=x", f"limit={INT64 + 1}", "offset=-1", "offset=x"]
@@ -771,8 +777,9 @@ def users_list_refusals(api: Api, admin: User) -> None:
         api.call("GET", f"/users?{query}", user=admin)
 
 
-def users_list_by_activity(api: Api, admin: User) -> None:
-    word = unique()
+@topic
+def users_list_by_activity(api: Api) -> None:
+    word, admin = unique(), api.administrator()
     gone, here = api.register(f"{word}-gone"), api.register(f"{word}-here")
     api.call("DELETE", "/users/me", 204, user=gone)
     for active, expected in (("true", [here.id]), ("false", [gone.id])):
