@@ -12,6 +12,7 @@ from types import CodeType
 import pytest
 import yaml
 from copier._main import Worker
+from copier._vcs import clone
 from jinja2 import Environment
 
 from hooks.check import Report, check, steps
@@ -54,12 +55,12 @@ class Shell:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _quick_copier() -> Iterator[None]:
-    """Compile a template once, parse YAML in C, and ask git nothing for each file.
+def _quick_copier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Clone and compile a template once, parse YAML in C, and ask git nothing for each file.
 
-    These take most of the time of a copy. Copier makes a Jinja environment for each copy, and three
-    copies for an update. It asks git for each file whether git looks at modes, and does no more
-    where git does, as in all projects here.
+    These take most of the time of a copy. Copier makes a clone and a Jinja environment for each
+    copy, and three copies for an update. It asks git for each file whether git looks at modes, and
+    does no more where git does, as in all projects here.
     """
     compile_template = Environment.compile
     compiled: dict[tuple[object, ...], CodeType] = {}
@@ -73,7 +74,21 @@ def _quick_copier() -> Iterator[None]:
             compiled[key] = compile_template(self, source, name, filename)
         return compiled[key]
 
+    clones: dict[tuple[str, str, str], str] = {}
+
+    def clone_once(url: str, ref: str, location: str) -> str:
+        if ref == "HEAD":  # with changes that are not committed
+            return clone(url, ref, location)
+        commit = ("git", "-C", url, "rev-parse", f"{ref}^{{commit}}")
+        commit_id = subprocess.check_output(commit, text=True)
+        key = (url, ref, commit_id)
+        if key not in clones:
+            folder = tmp_path_factory.mktemp("clone")
+            clones[key] = clone(url, ref, str(folder))
+        return clones[key]
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("copier._template.clone", clone_once)
         patch.setattr(Environment, "compile", compile_once)
         patch.setattr(yaml, "SafeLoader", yaml.CSafeLoader)
         patch.setattr(Worker, "_sync_git_index_executable_bit", lambda _self, _path, _mode: None)
@@ -202,13 +217,14 @@ TOOLS = (
     "test_telemetry.py",
 )
 # Between them they make each choice, so they run the tests of the tools for all. They count
-# coverage, too, which makes a suite a third slower; with greenlets, so of async ones, a half.
-COVERED = ("async-sqlite-repository", "sync-postgres-crud-rows")
+# coverage, too, which makes a suite a half slower. The second one is what `test_example.py` leaves
+# of a service.
+COVERED = ("sync-postgres-crud-rows", "async-sqlite-repository")
 
 
 def suite(variant: Variant) -> list[str]:
-    """Return the arguments of pytest: all tests in two variants, fewer in those like them."""
-    if variant.name in COVERED:
+    """Return the arguments of pytest: all tests in one variant, fewer in those like it."""
+    if variant.name == COVERED[0]:
         return ["--cov"]
     ignored = [*TOOLS]
     if variant.name not in FOR_ALL_OF_A_DRIVER:
