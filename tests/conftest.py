@@ -217,8 +217,8 @@ TOOLS = (
     "test_telemetry.py",
 )
 # Between them they make each choice, so they run the tests of the tools for all. They count
-# coverage, too, which makes a suite a half slower. The second one is what `test_example.py` leaves
-# of a service.
+# coverage, too, which makes a suite a half slower. `test_example.py` runs all tests of the second
+# one, in what is left without an example.
 COVERED = ("sync-postgres-crud-rows", "async-sqlite-repository")
 
 
@@ -227,7 +227,7 @@ def suite(variant: Variant) -> list[str]:
     if variant.name == COVERED[0]:
         return ["--cov"]
     ignored = [*TOOLS]
-    if variant.name not in FOR_ALL_OF_A_DRIVER:
+    if variant.name not in FOR_ALL_OF_A_DRIVER or variant.name in COVERED:
         ignored += SAME_FOR_A_DRIVER
     if in_the_half(variant):
         ignored += SAME_IN_TWINS

@@ -89,5 +89,5 @@ def test_documents_of_tenants_are_kept_apart(
     settings = {"DATABASE_URL": databases.new(WITH_TENANTS)}
     service.run("sync")
     check_types(service, "mongodb-tenants")
-    tests = ("tests/mongo/test_isolation.py", "tests/crates", "tests/badges", "tests/stamps")
+    tests = ("tests/mongo", "tests/crates", "tests/badges", "tests/stamps")
     service.run("run", "pytest", "--numprocesses", "0", *tests, settings=settings)

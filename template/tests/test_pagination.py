@@ -26,3 +26,9 @@ def test_a_cursor_is_read_back(order: Keyset | SortOrder, row_id: Any) -> None:
     assert order.decode(cursor) == (MIDNIGHT, row_id)
     with pytest.raises(InvalidError):
         SortOrder("-created_at", "created_at", MOMENT).decode(cursor)
+
+
+def test_rows_of_equal_values_are_ordered_by_id() -> None:
+    order = Keyset("-created_at", User.created_at, User.id, MOMENT).order
+
+    assert [str(clause) for clause in order] == ["users.created_at DESC", "users.id DESC"]
