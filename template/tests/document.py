@@ -163,10 +163,7 @@ class Operation:
             }
         if part.get("type") == "string":
             return text_of(part.get("format", ""), nth)[: part.get("maxLength")]
-        number = max(min(1, part.get("maximum", 1)), part.get("minimum", 1))
-        if number + nth <= part.get("maximum", nth + 1):
-            number += nth
-        return nth % 2 == 0 if part.get("type") == "boolean" else number
+        return nth % 2 == 0 if part.get("type") == "boolean" else number_of(part, nth)
 
     def beyond(self, field: Input) -> dict[str, Any]:
         """Make values just beyond the bounds in the document."""
@@ -181,6 +178,14 @@ class Operation:
         return values
 
 
+def number_of(schema: Schema, nth: int) -> Any:
+    """Count from 1, or from the bound that is next to it; after the last number, from the first."""
+    last = schema.get("maximum", nth + 1)
+    first = min(schema.get("minimum", 1), last)
+    number = max(first, min(1, last)) + nth
+    return number if number <= last else first + (number - first) % (last - first + 1)
+
+
 def text_of(form: str, nth: int) -> str:
     """Make a text of this format; another for each `nth`, where the format has room for it."""
     text = EXAMPLES.get(form, PASSWORD)
@@ -188,7 +193,9 @@ def text_of(form: str, nth: int) -> str:
         return f"{text[:-12]}{nth:012}"
     if form in {"date", "date-time"}:
         return text.replace("2026", str(2026 + nth % 1000))
-    return text if form in {"duration", "time", "uri"} or not nth else f"{nth}{text}"
+    if form == "uri":
+        return f"{text}/{nth}"
+    return text if form in {"duration", "time"} or not nth else f"{nth}{text}"
 
 
 def matches(schema: Schema, text: str) -> bool:

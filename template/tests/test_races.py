@@ -4,6 +4,7 @@ They are read from the document, so a new resource is tested without a change he
 """
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -47,11 +48,14 @@ def test_one_of_many_changes_of_a_version_succeeds(
 ) -> None:
     update = VERSIONED[creates]
     read = BY_PATH["GET", update.path]
-    etag = resources.send(read).headers["ETag"]
-    change = partial(
-        resources.send, update, json=resources.body(update), headers={"If-Match": etag}
-    )
+    row = resources.send(read)
+    bodies = (resources.body(update) for _ in range(CLIENTS))
+    # A resource of nothing but references has no other body.
+    body: dict[str, Any] = next((each for each in bodies if row.json() != row.json() | each), {})
+    etag = row.headers["ETag"]
+    change = partial(resources.send, update, json=body, headers={"If-Match": etag})
 
-    assert statuses(at_once([change] * CLIENTS)) == {200: 1, 412: CLIENTS - 1}
+    found = statuses(at_once([change] * CLIENTS))
 
-    assert resources.send(read).headers["ETag"] != etag
+    assert found == ({200: 1, 412: CLIENTS - 1} if body else {200: CLIENTS})
+    assert (resources.send(read).headers["ETag"] != etag) == bool(body)
