@@ -2,7 +2,8 @@
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
@@ -24,15 +25,16 @@ from hooks.service import UV, CommandError
 from hooks.terminal import VariantNames, failure, out, progress, variants_named
 from hooks.variants import Variant
 
+Quick = Annotated[
+    bool, typer.Option(help="Fewer and shorter rounds, and no table of a million rows.")
+]
 Results = tuple[list[Row], list[Growth], dict[str, dict[str, float]]]
 
 
-def bench(  # noqa: PLR0913, PLR0917 - Typer makes an option of each
+def bench(
     context: typer.Context,
     names: VariantNames = None,
-    quick: Annotated[
-        bool, typer.Option(help="Fewer and shorter rounds, and no table of a million rows.")
-    ] = False,
+    quick: Quick = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the rows of the first table to this file.")
     ] = None,
@@ -40,9 +42,6 @@ def bench(  # noqa: PLR0913, PLR0917 - Typer makes an option of each
         Path | None,
         typer.Option(help="Draw the requests per second to this file (SVG, PNG or PDF)."),
     ] = None,
-    telemetry: Annotated[
-        bool, typer.Option("--telemetry", help="Measure what telemetry costs a request instead.")
-    ] = False,
 ) -> None:
     """Measure variants under load, beside a hand-written application, the limit, and a plain one.
 
@@ -50,28 +49,37 @@ def bench(  # noqa: PLR0913, PLR0917 - Typer makes an option of each
     Each server has one worker, on a core of its own where the system can pin processes. Ends with
     status 1 at the first answer that is not a 2xx. benchmarks/README.md explains the method.
     """
-    chosen = comparable(variants_named(names, context.obj))
-    if names and len(chosen) < len(names):
-        failure("Variants with tenants have other tables and answers: name others.")
-    effort = QUICK if quick else FULL
-    with progress() as bar:
-        task = bar.add_task("")
-
-        def show(step: str) -> None:
-            bar.update(task, description=step)
-
-        try:
-            require_wrk()
-            if telemetry:
-                for variant in chosen:
-                    costs = measure_telemetry(variant, effort, context.obj, show)
-                    out.print(telemetry_table(variant, costs))
-                return
-            rows, growths, parts = measure(chosen, effort, context.obj, show)
-        except (BenchError, CommandError) as error:
-            failure(str(error))
+    chosen = comparable(names, context.obj)
+    with measuring() as show:
+        rows, growths, parts = measure(chosen, QUICK if quick else FULL, context.obj, show)
     out.print(comparison_table(rows), growth_table(growths), parts_table(parts))
     write(rows, {variant.name for variant in chosen}, json_file, plot)
+
+
+def bench_telemetry(
+    context: typer.Context, names: VariantNames = None, quick: Quick = False
+) -> None:
+    """Measure what telemetry costs a request, beside the same service without it.
+
+    Takes the variants that `bench` takes, and ends as it does.
+    """
+    chosen = comparable(names, context.obj)
+    with measuring() as show:
+        for variant in chosen:
+            costs = measure_telemetry(variant, QUICK if quick else FULL, context.obj, show)
+            out.print(telemetry_table(variant, costs))
+
+
+@contextmanager
+def measuring() -> Iterator[OnStep]:
+    """Yield what shows the step that is measured; end with status 1 when one fails."""
+    with progress() as bar:
+        task = bar.add_task("")
+        try:
+            require_wrk()
+            yield lambda step: bar.update(task, description=step)
+        except (BenchError, CommandError) as error:
+            failure(str(error))
 
 
 def measure(chosen: Sequence[Variant], effort: Effort, template: Path, on_step: OnStep) -> Results:
@@ -86,9 +94,13 @@ def measure(chosen: Sequence[Variant], effort: Effort, template: Path, on_step: 
     return rows, growths, parts
 
 
-def comparable(chosen: Sequence[Variant]) -> list[Variant]:
-    """Return those that can share a database with the limit, and answer as it does."""
-    return [variant for variant in chosen if "tenancy" not in variant.answers]
+def comparable(names: Sequence[str] | None, template: Path) -> list[Variant]:
+    """Return the named variants, or all that can share a database with the limit."""
+    named = variants_named(names, template)
+    chosen = [variant for variant in named if "tenancy" not in variant.answers]
+    if names and len(chosen) < len(names):
+        failure("Variants with tenants have other tables and answers: name others.")
+    return chosen
 
 
 def by_database(chosen: Sequence[Variant]) -> list[list[Variant]]:

@@ -15,7 +15,7 @@ from rich.progress import TaskID
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.command import bench
+from benchmarks.command import bench, bench_telemetry
 from hooks import variants
 from hooks.check import Report, check_all
 from hooks.release import ReleaseError, release
@@ -240,3 +240,4 @@ def release_version(
 
 
 app.command("bench")(bench)
+app.command("bench-telemetry")(bench_telemetry)

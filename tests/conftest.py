@@ -166,24 +166,28 @@ def databases() -> Iterator[Databases]:
         yield databases
 
 
+# What a process does with connections and requests, and how it starts.
+PROCESS = (
+    "test_admission.py",
+    "test_database_url.py",
+    "test_error_codes.py",
+    "test_limits.py",
+    "test_middleware.py",
+    "test_outages.py",
+    "test_secrets.py",
+    "test_server.py",
+)
 # All variants with the same concurrency and database have the same bytes in these files, which test
 # the process, and whatever the OpenAPI document declares. One of them runs them here; `hooks check`
 # and the workflow's job for each variant run everything.
 SAME_FOR_A_DRIVER = (
-    "test_admission.py",
+    *PROCESS,
     "test_contract.py",
-    "test_database_url.py",
-    "test_error_codes.py",
     "test_health.py",
     "test_hints.py",
     "test_input.py",
-    "test_limits.py",
-    "test_middleware.py",
     "test_openapi.py",
-    "test_outages.py",
     "test_references.py",
-    "test_secrets.py",
-    "test_server.py",
     "test_settings.py",
 )
 FOR_ALL_OF_A_DRIVER = (
@@ -216,18 +220,18 @@ TOOLS = (
     "test_postgres.py",
     "test_telemetry.py",
 )
-# Between them they make each choice, so they run the tests of the tools for all. They count
-# coverage, too, which makes a suite a half slower. `test_example.py` runs all tests of the second
-# one, in what is left without an example.
-COVERED = ("sync-postgres-crud-rows", "async-sqlite-repository")
+# Between them these two make each choice, so they run the tests of the tools for all. They count
+# coverage, too, which makes a suite a half slower.
+COVERED = "sync-postgres-crud-rows"
+COVERED_WITHOUT_ORDERS = "async-sqlite-repository"  # by `test_example.py`
 
 
 def suite(variant: Variant) -> list[str]:
     """Return the arguments of pytest: all tests in one variant, fewer in those like it."""
-    if variant.name == COVERED[0]:
+    if variant.name == COVERED:
         return ["--cov"]
     ignored = [*TOOLS]
-    if variant.name not in FOR_ALL_OF_A_DRIVER or variant.name in COVERED:
+    if variant.name not in FOR_ALL_OF_A_DRIVER:
         ignored += SAME_FOR_A_DRIVER
     if in_the_half(variant):
         ignored += SAME_IN_TWINS

@@ -15,7 +15,7 @@ from hooks.check import check_types
 from hooks.databases import Databases
 from hooks.release import NEXT, releases
 from hooks.variants import ROOT, Variant, variants
-from tests.conftest import TOOLS
+from tests.conftest import PROCESS, TOOLS
 from tests.lived_in import rows
 from tests.lived_in.owner import (
     FEWER_STEPS,
@@ -32,17 +32,7 @@ Commands = tuple[tuple[str, ...], ...]
 
 STATIC: Commands = (("ruff", "format", "--check"), ("ruff", "check"))
 MIGRATIONS: Commands = (("alembic", "upgrade", "heads"), ("alembic", "check"))
-# These see nothing that the owner has changed: neither do those of the tools.
-PROCESS = (
-    "test_admission.py",
-    "test_database_url.py",
-    "test_error_codes.py",
-    "test_limits.py",
-    "test_middleware.py",
-    "test_outages.py",
-    "test_secrets.py",
-    "test_server.py",
-)
+# Neither the tests of the tools nor those of the process see what the owner has changed.
 SUITE = ("pytest", "--numprocesses", "0", *(f"--ignore=tests/{name}" for name in TOOLS + PROCESS))
 # Those that the first release has: a service cannot live with tenants before there are any.
 VARIANTS = [variant for variant in variants() if "tenancy" not in variant.answers]

@@ -179,7 +179,7 @@ class Operation:
 
 
 def number_of(schema: Schema, nth: int) -> Any:
-    """Count from 1, or from the bound that is next to it; after the last number, from the first."""
+    """Count from 1, or from the nearest bound; go on with the first number after the last."""
     last = schema.get("maximum", nth + 1)
     first = min(schema.get("minimum", 1), last)
     number = max(first, min(1, last)) + nth
