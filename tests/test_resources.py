@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,23 @@ def test_no_reference_is_written_that_no_database_could_check(apart: str) -> Non
         assert line.startswith("Type book_id:integer:index instead: ")
 
 
+def test_no_resource_has_the_name_of_what_another_answer_brings(projects: Projects) -> None:
+    def names(variant: Variant, *samples: str) -> set[str]:
+        folder = projects.copy(NEXT, {**variant.answers, "resources": resources(samples)})
+        return {
+            path.stem
+            for path in (*folder.glob("app/*"), *folder.glob("tests/*"))
+            if (path.suffix == ".py" or path.is_dir()) and path.name not in resources(samples)
+        }
+
+    rendered = [names(each) for each in variants()] + [names(variants()[0], *ALL_SAMPLES)]
+    brought = rendered[0].union(*rendered) - rendered[0].intersection(*rendered)
+
+    text = (ROOT / "template" / "app" / "new.py").read_text("utf-8")
+    [refused] = re.findall(r"^ELSEWHERE = \{(.*?)^\}", text, re.DOTALL | re.MULTILINE)
+    assert {*re.findall(r'"(\w+)"', refused)} == {*brought, "tenant"}
+
+
 def test_only_the_resource_that_is_written_is_looked_at() -> None:
     """Copier drops a stored answer that is refused, and would delete all resources with it."""
     answer = resources([REVIEWS]) | {"Old": {"words": "of another release"}}
@@ -266,19 +284,68 @@ def test_names_of_pydantic_are_no_fields() -> None:
     assert [name for name in names if not refusal(resources([f"xs {name}:text"]))] == []
 
 
+NAMES = (
+    "oxen type:text --singular ox",
+    "email_templates title:text item:items",
+    "lights order:integer:1:5:sort other:text format:enum:on:off --access public",
+    "newspapers hash:email:unique item:items group:boolean:optional --access admin",
+    "links source:items target:items --access public",
+    "subscriptions title:text:5 ox:oxen note:text --soft-delete",
+    "drafts line2:uuid:optional item:items:optional",
+    "filters_xs filter_x:integer:1:5:sort line10:enum:a:b line2:enum:a:b line:enum:a:b",
+    "instrument_calibration_records largest_deviation_allowed:integer:index "
+    "smallest_deviation_known:integer:index",
+    "stays customers_own_reference:text:unique:optional --soft-delete --store mongodb",
+    "bs y:enum:a:b type:enum:a:b c1:enum:a:b --singular f --access public",
+)
+TYPES = (
+    *("boolean:index", "date:sort", "email:unique", "enum:a:b:optional", "integer:index:sort"),
+    *("integer:-2147483648:2147483647:index:sort", "json", "moment:sort", "money:index:sort"),
+    *("text", "text:20000:optional:index", "url:optional:unique", "uuid:optional:unique:index"),
+    "items",
+)
+
+
+def long_names() -> Iterator[str]:
+    """Yield commands for each store and access, with names of any length that is accepted."""
+    lengths = count(0, 11)
+    options = product(("orm", "sql", "tortoise", "mongodb"), ("private", "public", "admin"), (0, 1))
+    for number, (store, access, is_hidden) in enumerate(options):
+        first = chr(ord("a") + number)
+        plural, singular = (first + letter * (1 + next(lengths) % 29) for letter in "ps")
+        types = [each for each in TYPES if each != "items" or store != "mongodb"]
+        fields = [
+            f"{letter * (1 + next(lengths) % 25)}:{types[(number + position) % len(types)]}"
+            for position, letter in enumerate("abcdefg")
+        ]
+        hidden = " --soft-delete" * is_hidden
+        yield (
+            f"{plural} {' '.join(fields)} --singular {singular} --access {access} "
+            f"--store {store}{hidden}"
+        )
+
+
+@pytest.mark.parametrize("commands", [NAMES, (*long_names(),)], ids=["short", "long"])
 @pytest.mark.parametrize("variant", OPPOSITES, ids=lambda variant: variant.name)
-def test_the_code_is_formatted_whatever_the_names(tmp_path: Path, variant: Variant) -> None:
-    commands = [
-        "oxen type:text --singular ox",
-        "email_templates title:text item:items",
-        "lights order:integer:1:5:sort other:text format:enum:on:off --access public",
-        "newspapers hash:email:unique item:items group:boolean:optional --access admin",
-        "links source:items target:items --access public",
-        "subscriptions title:text:5 ox:oxen note:text --soft-delete",
-    ]
+def test_the_code_is_formatted_whatever_the_names(
+    tmp_path: Path, variant: Variant, commands: tuple[str, ...]
+) -> None:
+    for command in commands:
+        assert refusal(resources([command])) == "", command
     render({**variant.answers, "resources": resources(commands)}, tmp_path / "service")
     ruff("format", "--check", folder=tmp_path / "service")
     ruff("check", folder=tmp_path / "service")
+
+
+def test_checks_have_names_that_postgres_does_not_shorten(tmp_path: Path) -> None:
+    """Alembic would take a shortened name for another constraint."""
+    plural, fee, stars = "p" * 30, "f" * 25, "s" * 25
+    command = f"{plural} {fee}:money {stars}:integer:1:5 fee:money --singular page"
+    render({"resources": resources([command])}, tmp_path / "service")
+    models = (tmp_path / "service" / "app" / plural / "models.py").read_text("utf-8")
+    names = re.findall(r"""CheckConstraint\(\s*'.*',\s*"(\w+)"\s*\)""", models)
+    assert names == [fee, stars, "fee_is_not_negative"]
+    assert all(len(f"ck_{plural}_{name}") <= 63 for name in names)
 
 
 @pytest.mark.parametrize("variant", OPPOSITES, ids=lambda variant: variant.name)

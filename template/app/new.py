@@ -36,6 +36,12 @@ TYPES = (
     "uuid",
 )
 WITHOUT_TABLES = {"mongodb"}
+# What another answer, or a resource in another store, brings to `app/` and `tests/`.
+ELSEWHERE = {
+    *("driver", "exact_sums", "mongo", "postgres", "proxy", "routing", "sql", "tenant", "tenants"),
+    *("test_database_url", "test_outages", "test_postgres", "test_routing", "test_searches"),
+    *("test_sql", "test_tortoise", "tortoise"),
+}
 VERBS = ("create", "read", "update", "delete", "restore")
 
 Entry = dict[str, Any]
@@ -135,9 +141,14 @@ def refuse_taken(plural: str, singular: str) -> None:
         or operations & {route.name for route in routes}
         or class_name in {mapper.class_.__name__ for mapper in Base.registry.mappers}
         or any((development.ROOT / path).exists() for path in paths_of(plural))
-        or (development.ROOT / "app" / f"{plural}.py").exists()
+        or any((development.ROOT / path).with_suffix(".py").exists() for path in paths_of(plural))
     ):
         sys.exit(f"Type another name than {plural}, or another --singular: the service has one.")
+    if {plural, singular} & ELSEWHERE:
+        sys.exit(
+            f"Type another name than {plural}, or another --singular: with another answer to a "
+            "question of the template, the service has one."
+        )
 
 
 def refuse_unknown_tables(plural: str, fields: Sequence[str]) -> None:

@@ -106,6 +106,7 @@ def root(
         shutil.copytree(development.ROOT / name, tmp_path / name, ignore=without)
     shutil.copy(development.ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "samples.py").touch()
     answers = f"_commit: '1.0'\n_src_path: {template}\nresources: {{}}\n"
     (tmp_path / new.ANSWERS).write_text(answers)
     monkeypatch.setattr(development, "ROOT", tmp_path)
@@ -327,6 +328,8 @@ def test_a_resource_is_removed_if_one_says_yes(
         (["new", "users", "name:text"], "Type another name than users"),
         (["new", "auth", "name:text"], "Type another name than auth"),
         (["new", "cli", "name:text"], "Type another name than cli"),
+        (["new", "samples", "name:text"], "Type another name than samples"),
+        (["new", "tenants", "name:text"], "Type another name than tenants"),
         (["new", "drafts", "name:text", "--singular", "item"], "another --singular"),
         (["new", "drafts", "name:text", "--singular", "me"], "another --singular"),
         (["new", "zebras", "title:txet"], "Type title:TYPE, where TYPE is one of these: "),
