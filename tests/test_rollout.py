@@ -114,12 +114,11 @@ class Load:
     "variant", [each for each in variants() if each.name in DRIVERS], ids=lambda each: each.name
 )
 def test_a_release_serves_on_while_the_next_one_migrates(
-    projects: Projects, databases: Databases, folder: Path, variant: Variant
+    projects: Projects, databases: Databases, folder: Path, venv: Path, variant: Variant
 ) -> None:
-    old, new = (
-        Service(copytree(projects.copy(version, variant.answers), folder / version))
-        for version in (projects.before_the_last_migration(variant.answers), NEXT)
-    )
+    last = projects.before_the_last_migration(variant.answers)
+    old = Service(copytree(projects.copy(last, variant.answers), folder / last))
+    new = Service(copytree(projects.copy(NEXT, variant.answers), folder / NEXT), venv)
     new.run("sync")  # not while the old one serves
     database_url = databases.new(variant)
     settings = {**production(database_url), "LOG_LEVEL": "WARNING"}

@@ -83,6 +83,11 @@ class Operation:
         return f"{self.method} {self.path}"
 
     @property
+    def table(self) -> str:
+        """The last name in its path, which is that of the table, if it is about rows of one."""
+        return [part for part in self.path.split("/") if "{" not in part][-1]
+
+    @property
     def creates(self) -> str | None:
         """The parameter by which paths name the rows that it creates, such as `item_id`."""
         pattern = re.escape(self.path) + r"/\{(\w+)\}"

@@ -7,7 +7,7 @@ import httpx2
 
 from tests import database
 from tests.document import OPERATIONS, Operation
-from tests.rows import referred, referring
+from tests.rows import ids_for
 from tests.samples import email
 from tests.service import Service
 
@@ -36,22 +36,17 @@ class Resources:
         statement = "UPDATE users SET is_admin = true WHERE email = :email"
         database.execute(service.database_url, statement, email=address)
         user_id = self.client.get("/users/me").json()["id"]
-        self.rows = {"users": user_id}
-        # By the names that the parameters of paths and the fields of bodies have.
-        self.ids: dict[str, Any] = dict.fromkeys(referring("users"), user_id)
+        self.rows: dict[str, Any] = {"users": user_id}
+        # By the names that the parameters of paths have.
+        self.ids: dict[str, Any] = {"user_id": user_id}
         for operation in [*VERSIONED] * 3:  # from the second round on, rows that refer to others
             name = operation.creates or ""
             if name not in self.ids and (response := self.create(operation)).is_success:
-                table = operation.path.rpartition("/")[2]
-                row_id = response.json()["id"]
-                self.rows[table] = row_id
-                self.ids |= {name: row_id} | dict.fromkeys(referring(table), row_id)
+                self.ids[name] = self.rows[operation.table] = response.json()["id"]
 
     def body(self, operation: Operation) -> Any:
         """Return a valid body, other than those before."""
-        tables = referred(operation.path.split("/")[3])
-        own = {name: self.rows[table] for name, table in tables.items() if table in self.rows}
-        return operation.example(self.ids | own, next(numbers))
+        return operation.example(ids_for(operation.table, self.rows), next(numbers))
 
     def create(self, operation: Operation) -> httpx2.Response:
         return self.send(operation, json=self.body(operation))
