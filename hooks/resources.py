@@ -15,8 +15,9 @@ SAMPLES = (
     "shelf:shelves",
     "shelves label:text:unique:index open:boolean:optional --singular shelf --access public "
     "--soft-delete --store tortoise",
-    "labels order:integer:-5:-1:sort select:text:1 shelf:shelves --access admin --soft-delete "
-    "--store sql",
+    # note_id names a user here, and a note in the paths of notes.
+    "labels order:integer:-5:-1:sort select:text:1 shelf:shelves note:users --access admin "
+    "--soft-delete --store sql",
     "notes content:text:5000 fee:money:sort:index seen:moment:optional day:date:index "
     "kind:enum:plain:rich key:uuid:unique extra:json:optional site:url:optional --store sql",
 )
