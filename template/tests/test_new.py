@@ -106,7 +106,6 @@ def root(
         shutil.copytree(development.ROOT / name, tmp_path / name, ignore=without)
     shutil.copy(development.ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "tests").mkdir()
-    (tmp_path / "tests" / "samples.py").touch()
     answers = f"_commit: '1.0'\n_src_path: {template}\nresources: {{}}\n"
     (tmp_path / new.ANSWERS).write_text(answers)
     monkeypatch.setattr(development, "ROOT", tmp_path)
@@ -328,7 +327,6 @@ def test_a_resource_is_removed_if_one_says_yes(
         (["new", "users", "name:text"], "Type another name than users"),
         (["new", "auth", "name:text"], "Type another name than auth"),
         (["new", "cli", "name:text"], "Type another name than cli"),
-        (["new", "samples", "name:text"], "Type another name than samples"),
         (["new", "tenants", "name:text"], "Type another name than tenants"),
         (["new", "drafts", "name:text", "--singular", "item"], "another --singular"),
         (["new", "drafts", "name:text", "--singular", "me"], "another --singular"),
@@ -345,6 +343,12 @@ def test_bad_input_is_one_line_and_writes_nothing(
 ) -> None:
     assert root.exists()
     assert_refused(run(*arguments), text)
+
+
+def test_the_name_of_a_module_of_the_tests_is_taken(root: Path) -> None:
+    (root / "tests" / "samples.py").touch()
+
+    assert_refused(run("new", "samples", "name:text"), "Type another name than samples")
 
 
 def test_what_others_refer_to_is_not_removed(with_zebras: Path) -> None:
