@@ -296,6 +296,9 @@ NAMES = (
     "filters_xs filter_x:integer:1:5:sort line10:enum:a:b line2:enum:a:b line:enum:a:b",
     "instrument_calibration_records largest_deviation_allowed:integer:index "
     "smallest_deviation_known:integer:index",
+    "contacts first_name:text last_name:text company_name:text street:text city:text country:text "
+    "notes:text",
+    "customer_support_conversations title:text --soft-delete",
     "stays customers_own_reference:text:unique:optional --soft-delete --store mongodb",
     "bs y:enum:a:b type:enum:a:b c1:enum:a:b --singular f --access public",
 )

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.config import SchemathesisConfig
 
 from app.etags import IfMatch
-from app.schemas import BodyId, Cursor, Limit, Quantity, Schema, Text
+from app.schemas import BodyId, Cursor, Json, Limit, Quantity, Schema, Text
 from app.users.schemas import Password
 from tests import database
 from tests.document import DOCUMENT, Input, Operation
@@ -54,11 +54,17 @@ def is_password(field: Input) -> bool:
     return any(part.get("format") == "password" for part in field.parts)
 
 
+def is_free_json(field: Input) -> bool:
+    return any(part.get("type") == "object" and "properties" not in part for part in field.parts)
+
+
 def known_to_the_database(operation: Operation) -> set[str]:
-    """Name the inputs that only the database can judge: versions, cursors, keys, ids, passwords."""
+    """Name what only the database can judge: versions, cursors, keys, ids, passwords and JSON."""
     parameters = {parameter.name.lower() for parameter in operation.parameters("header", "query")}
     return parameters & {"if-match", "cursor", "idempotency-key"} | {
-        field.name for field in operation.fields(JSON) if is_reference(field) or is_password(field)
+        field.name
+        for field in operation.fields(JSON)
+        if is_reference(field) or is_password(field) or is_free_json(field)
     }
 
 
@@ -84,6 +90,7 @@ def test_inputs_that_the_database_judges_are_found() -> None:
         friends: list[BodyId]
         tag_ids: list[int]
         pin: Password
+        extra: Json | None
         note: Text
 
     router = APIRouter()
@@ -95,7 +102,7 @@ def test_inputs_that_the_database_judges_are_found() -> None:
     names = known_to_the_database(Operation("put", "/basket", document))
 
     references = {"item_id", "voucher", "friends", "tag_ids"}
-    assert names == references | {"pin", "if-match", "cursor"}
+    assert names == references | {"pin", "extra", "if-match", "cursor"}
 
 
 @pytest.mark.parametrize(
