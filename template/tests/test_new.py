@@ -328,6 +328,7 @@ def test_a_resource_is_removed_if_one_says_yes(
         (["new", "auth", "name:text"], "Type another name than auth"),
         (["new", "cli", "name:text"], "Type another name than cli"),
         (["new", "tenants", "name:text"], "Type another name than tenants"),
+        (["new", "proxy", "name:text", "--singular", "proxied"], "with another answer"),
         (["new", "drafts", "name:text", "--singular", "item"], "another --singular"),
         (["new", "drafts", "name:text", "--singular", "me"], "another --singular"),
         (["new", "zebras", "title:txet"], "Type title:TYPE, where TYPE is one of these: "),
