@@ -264,6 +264,14 @@ def test_what_the_code_of_a_resource_binds_is_no_singular(samples: Path) -> None
         and not name.startswith("test_")
         and own.isdisjoint(name.split("_"))
         and name.removesuffix("_id") not in fields
+    } | {
+        (entry.get("store", "orm"), name)
+        for plural, entry in resources(ALL_SAMPLES).items()
+        for path in samples.glob(f"app/{plural}/*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.alias) and re.fullmatch("[a-z_]*[a-z]", node.name)
+        for name in [node.asname or node.name]
+        if own.isdisjoint(name.split("_"))
     }
     assert {
         ("orm", "session"),
@@ -277,6 +285,27 @@ def test_what_the_code_of_a_resource_binds_is_no_singular(samples: Path) -> None
         if not refusal(resources([f"xs x:text --singular {name} --store {store}"]))
     }
     assert sorted(free) == []
+
+
+def test_what_the_body_of_a_class_uses_is_no_field(samples: Path) -> None:
+    """A field of that name would hide it from the lines below."""
+    used = {
+        (entry.get("store", "orm"), node.id)
+        for plural, entry in resources(ALL_SAMPLES).items()
+        for path in (samples / f"app/{plural}/models.py", samples / f"app/{plural}/schemas.py")
+        for class_ in ast.parse(path.read_text("utf-8")).body
+        if isinstance(class_, ast.ClassDef)
+        for line in class_.body
+        for node in ast.walk(line)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        if node.id not in set(bound(line)) and not node.id[0].isupper()
+    }
+    assert {("orm", "mapped_column"), ("sql", "int")} <= used
+    assert [
+        (store, name)
+        for store, name in sorted(used)
+        if not refusal(resources([f"xs {name}:text --store {store}"]))
+    ] == []
 
 
 def is_lower(name: str) -> bool:
