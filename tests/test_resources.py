@@ -90,7 +90,7 @@ def test_a_resource_is_accepted(command: str) -> None:
         "books title:text item:items --store mongodb",
         "documents title:text --store mongodb",
         "books first:text --store tortoise",
-        "books kwargs:text --store mongodb",
+        "books kwargs:text",
         "books",
         "books title",
         "books title:",
