@@ -77,7 +77,8 @@ def _quick_copier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     clones: dict[tuple[str, str, str], str] = {}
 
     def clone_once(url: str, ref: str, location: str) -> str:
-        if ref == "HEAD" and url != str(ROOT):  # with changes that are not committed
+        # With changes that are not committed, which only a test's own template gets meanwhile.
+        if ref == "HEAD" and url != str(ROOT):
             return clone(url, ref, location)
         commit = ("git", "-C", url, "rev-parse", f"{ref}^{{commit}}")
         commit_id = subprocess.check_output(commit, text=True)

@@ -318,7 +318,7 @@ def test_names_of_pydantic_are_no_fields() -> None:
     assert [name for name in names if not refusal(resources([f"xs {name}:text"]))] == []
 
 
-NAMES = (
+ODD_NAMES = (
     "oxen type:text --singular ox",
     "email_templates title:text item:items",
     "lights order:integer:1:5:sort other:text format:enum:on:off --access public",
@@ -362,7 +362,7 @@ def long_names() -> Iterator[str]:
         )
 
 
-@pytest.mark.parametrize("commands", [NAMES, (*long_names(),)], ids=["short", "long"])
+@pytest.mark.parametrize("commands", [ODD_NAMES, (*long_names(),)], ids=["odd", "long"])
 @pytest.mark.parametrize("variant", OPPOSITES, ids=lambda variant: variant.name)
 def test_the_code_is_formatted_whatever_the_names(
     tmp_path: Path, variant: Variant, commands: tuple[str, ...]
