@@ -9,7 +9,7 @@ from typing import Any
 from app import openapi
 from app import problems as responses
 
-# Importable from here until 1.0.0; they are in app.openapi and app.problems.
+# Importable from here until 2.0.0; they are in app.openapi and app.problems.
 problems = openapi.problems
 problem = responses.problem_response
 Problem = responses.Problem

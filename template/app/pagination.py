@@ -22,7 +22,7 @@ T = TypeVar("T")
 MOMENT = Moment
 PRICE = Price
 
-# Importable from here until 1.0.0; they are in app.schemas.
+# Importable from here until 2.0.0; they are in app.schemas.
 Limit = schemas.Limit
 Offset = schemas.Offset
 Cursor = schemas.Cursor
@@ -126,7 +126,7 @@ class Keyset:
         """Turn the rows of `page` into a page and the cursor of the next one."""
         return self.sort_order.result(rows, limit)
 
-    slice = result  # until 1.0.0
+    slice = result  # until 2.0.0
 
     def encode(self, row: object) -> str:
         return self.sort_order.encode(row)

@@ -6,7 +6,7 @@ from httpx2 import Response
 
 from tests.samples import JSON
 
-__all__ = ["JSON"]  # until 1.0.0; import it from `tests.samples`
+__all__ = ["JSON"]  # until 2.0.0; import it from `tests.samples`
 
 # Part of most texts below, and never of an answer.
 MARK = "hunter2"
@@ -234,7 +234,7 @@ CURSORS = {
 }
 UNREADABLE_CURSORS = ["", "A", "%25", "%00", "%FF", "ä", "A" * 201]
 
-# Until 1.0.0, for tests that were written before 0.3.0.
+# Until 2.0.0, for tests that were written before 0.3.0.
 VALUES |= {"text": VALUES["string"], "list": VALUES["array"]}
 IDS = ENCODED_VALUES["integer"] | {"zero": "0", "negative": "-1"}
 del IDS["empty"]

@@ -21,7 +21,7 @@ from tests.samples import JSON, email
 from tests.service import Service
 
 # Operations that refuse valid data for a reason that `may_refuse` cannot read from the document.
-# None of the template's needs a line; these stay until 1.0.0 for projects that edited the list.
+# None of the template's needs a line; these stay until 2.0.0 for projects that edited the list.
 REFUSES_VALID_DATA = [
     "GET /api/v1/items",
     "GET /api/v1/orders",
