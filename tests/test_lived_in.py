@@ -37,8 +37,9 @@ SUITE = ("pytest", "--numprocesses", "0", *(f"--ignore=tests/{name}" for name in
 # Those that the first release has: a service cannot live with tenants before there are any.
 VARIANTS = [variant for variant in variants() if "tenancy" not in variant.answers]
 # A service that has every release in turn takes a minute, and its suite another: two variants that
-# share no choice do that. The others have the same edits, and the files of a new copy, whose suite
-# `test_variants.py` runs; half of them come from the first release, half over the last migration.
+# differ in concurrency and database do that. The others have the same edits, and the files of a new
+# copy, whose suite `test_variants.py` runs; two of them come from the first release, four over the
+# last migration.
 LONG_LIVED = [variant for variant in VARIANTS if in_the_half(variant)]
 YOUNG = [variant for variant in VARIANTS if not in_the_half(variant)]
 SUITES = ("async-postgres-repository", "sync-sqlite-repository")
