@@ -12,6 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect
 
 from app.database_errors import DatabaseUnavailableError, conflict, is_unavailable, is_unstorable
 from app.errors import INVALID_REQUEST, InvalidError, ProblemError, StaleError
@@ -20,6 +22,8 @@ from app.problems import MAX_ERRORS, problem_response
 from app.schemas import in_words
 
 logger = logging.getLogger(__name__)
+
+UNREADABLE_BODY = "There was an error parsing the body"  # says FastAPI, with a 400
 
 
 async def handle_problem(_request: Request, error: ProblemError) -> Response:
@@ -37,11 +41,16 @@ async def handle_invalid_request(_request: Request, error: RequestValidationErro
 
 async def handle_http_exception(request: Request, error: HTTPException) -> Response:
     headers = dict(error.headers or {})
-    if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI could not parse the body
+    if error.detail == UNREADABLE_BODY or isinstance(error.__context__, MultiPartException):
         return await handle_problem(request, InvalidError(["body"], error.detail))
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = allowed_methods(request) or headers["Allow"]
+        headers["Allow"] = allowed_methods(request) or headers.get("Allow", "")
     return problem_response(error.status_code, error.detail, headers=headers)
+
+
+async def handle_disconnect(_request: Request, _error: ClientDisconnect) -> Response:
+    """Answer nobody: the client has gone before its body was complete."""
+    return problem_response(HTTPStatus.BAD_REQUEST, "The body is incomplete.")
 
 
 async def handle_stale_data(request: Request, _error: StaleDataError | StaleError) -> Response:
@@ -84,6 +93,7 @@ HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, An
     ProblemError: handle_problem,
     RequestValidationError: handle_invalid_request,
     HTTPException: handle_http_exception,
+    ClientDisconnect: handle_disconnect,
     StaleDataError: handle_stale_data,
     StaleError: handle_stale_data,
     DBAPIError: handle_database_error,

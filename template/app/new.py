@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -31,6 +31,7 @@ from app.settings import DevelopmentSettings, load
 from app.settings_files import override
 
 ANSWERS = ".copier-answers.yml"
+EXCHANGED = "exchanged"  # where an owner's files are until all has gone well
 TYPES = (
     *("boolean", "date", "email", "enum", "integer", "json", "moment", "money", "text", "url"),
     "uuid",
@@ -194,8 +195,13 @@ def beside() -> Iterator[Path]:
         sys.exit(f"Another `app new` is at work. If none is, delete {folder}.")
     try:
         yield folder
-    finally:
+    except BaseException:
+        if any(path.is_file() for path in (folder / EXCHANGED).rglob("*")):
+            message = "Not everything could be taken back: move what is in {} to where it was"
+            sys.exit(f"{message.format(folder / EXCHANGED)}, then delete {folder}.")
         shutil.rmtree(folder)
+        raise
+    shutil.rmtree(folder)
 
 
 def render(folder: Path, answers: dict[str, Any], only: str, resources: dict[str, Entry]) -> None:
@@ -237,10 +243,11 @@ def merge(folder: Path, plural: str) -> list[str]:
     for path in paths_of(plural):
         later = {file.name: file.read_bytes() for file in (folder / path).iterdir()}
         shutil.rmtree(folder / path)
-        shutil.copytree(development.ROOT / path, folder / path)
+        if (development.ROOT / path).exists():
+            shutil.copytree(development.ROOT / path, folder / path)
         for name, content in later.items():
             mine, before = folder / path / name, folder / "before" / path / name
-            # Unless its owner has deleted it.
+            # Unless its owner has deleted it, or all of the folder.
             if mine.exists() and has_conflict(mine, before.read_bytes(), content):
                 conflicts.append(f"{path}/{name}")
     return conflicts
@@ -300,21 +307,17 @@ def exchange(folder: Path, changed: list[str], conflicts: list[str], revise: "Re
 
     Conflicts come before the migration. An exception takes everything back.
     """
-    root, before = development.ROOT, folder / "exchanged"
-    paths = [*changed, ANSWERS]
-    for path in paths:
-        move(root / path, before / path)
-        move(folder / path, root / path)
-    try:
+    root, before = development.ROOT, folder / EXCHANGED
+    with ExitStack() as undo:
+        for path in (*changed, ANSWERS):
+            for source, target in ((root, before), (folder, root)):
+                undo.callback(move, target / path, source / path)
+                move(source / path, target / path)
         if not conflicts:
             if "pyproject.toml" in changed:
                 install()
             revise()
-    except BaseException:
-        for path in paths:
-            move(root / path, folder / path)
-            move(before / path, root / path)
-        raise
+        undo.pop_all()
     for path in changed:
         delete_empty((root / path).parent)
 

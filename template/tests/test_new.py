@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
+from errno import EACCES
 from pathlib import Path
 from textwrap import dedent
 
@@ -210,6 +211,15 @@ def test_fields_are_merged_into_edited_code(with_zebras: Path) -> None:
     assert len([*with_zebras.glob("migrations/versions/*isbn*")]) == 1
 
 
+def test_a_folder_that_its_owner_has_deleted_stays_away(with_zebras: Path) -> None:
+    (with_zebras / "tests/zebras").rmdir()
+
+    result = run("field", "zebras", "isbn:text:optional")
+
+    assert result.exit_code == 0, result.output
+    assert not (with_zebras / "tests/zebras").exists()
+
+
 def test_a_conflict_is_left_to_the_owner(with_zebras: Path) -> None:
     models = with_zebras / "app/zebras/models.py"
     models.write_text(models.read_text() + "    mine: Mapped[str | None]\n")
@@ -410,6 +420,42 @@ def test_what_fails_is_taken_back(with_zebras: Path) -> None:
     assert result.exit_code == 1
     assert result.output == "The migration cannot be written: No more.\n"
     assert content(with_zebras) == before
+
+
+@pytest.mark.parametrize("folder", ["app/zebras", "tests/zebras"])
+def test_a_folder_that_cannot_be_moved_is_taken_back(
+    with_zebras: Path, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = content(with_zebras)
+    refuse_to_move(monkeypatch, with_zebras / ".app-new" / folder)
+
+    result = run("field", "zebras", "isbn:text:optional")
+
+    assert_refused(result, "Run it in a folder")
+    assert content(with_zebras) == before
+
+
+def test_what_cannot_be_taken_back_is_kept(
+    with_zebras: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = (with_zebras / "app/zebras/models.py").read_text()
+    kept = with_zebras / ".app-new" / new.EXCHANGED
+    refuse_to_move(monkeypatch, with_zebras / ".app-new/tests/zebras", kept / "app/zebras")
+
+    assert_refused(run("field", "zebras", "isbn:text:optional"), str(kept), "taken back")
+
+    assert (kept / "app/zebras/models.py").read_text() == models
+
+
+def refuse_to_move(monkeypatch: pytest.MonkeyPatch, *paths: Path) -> None:
+    move = new.move
+
+    def refuse(source: Path, target: Path) -> None:
+        if source in paths:
+            raise PermissionError(EACCES, "Not permitted", str(source))
+        move(source, target)
+
+    monkeypatch.setattr(new, "move", refuse)
 
 
 @pytest.mark.usefixtures("unchanged")

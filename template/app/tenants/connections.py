@@ -37,14 +37,16 @@ def refuse_exempt_role(connection: Any, _record: object) -> None:
         raise DatabaseUnavailableError(EXEMPT)
 
 
-def tell_tenant(timeouts: Mapping[str, str], *, pgbouncer: bool) -> Callable[[Connection], None]:
+def tell_tenant(
+    session_settings: Mapping[str, str], *, pgbouncer: bool
+) -> Callable[[Connection], None]:
     """Return a listener to `begin` that tells for whom the transaction works.
 
     In autocommit, the setting stays with the connection, and is told when the last one differs.
     PgBouncer gives each transaction another connection, so there it is always in a transaction,
-    with the timeouts, which PgBouncer refuses as start-up parameters.
+    with the settings of the session, which PgBouncer refuses as start-up parameters.
     """
-    more = [f"set_config('{name}', '{value}', true)" for name, value in timeouts.items()]
+    more = [f"set_config('{name}', '{value}', true)" for name, value in session_settings.items()]
     in_transaction = tell("true", more if pgbouncer else [])
     on_connection = tell("false", [])
 
