@@ -190,6 +190,14 @@ def plain_json(value: dict[str, Any]) -> dict[str, Any]:
 # An object; a body's size is limited.
 Json = Annotated[dict[str, Any], AfterValidator(plain_json)]
 
+
+def differs(before: object, after: object) -> bool:
+    """Tell whether a new value must be stored: to Python, the JSON `true` equals `1`."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return json.dumps(before, sort_keys=True) != json.dumps(after, sort_keys=True)
+    return before != after
+
+
 # Money: a number or a string on the way in, a string with two decimals on the way out, because
 # most JSON parsers read a number as a binary fraction.
 _PRICE = r"^[0-9]{1,8}(\.[0-9]{1,2})?$"

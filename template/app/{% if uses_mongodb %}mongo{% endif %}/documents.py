@@ -78,11 +78,12 @@ def assign(document: Document, changes: Mapping[str, Any]) -> dict[str, Any]:
     before = document.model_dump()
     for name, value in changes.items():
         setattr(document, name, value)
-    if document.model_dump() == before:
+    after = document.model_dump()
+    if not any(schemas.differs(before[name], after[name]) for name in after):
         return {}
     document.updated_at = utcnow()
     after = document.model_dump()
-    changed = {name: after[name] for name in after if after[name] != before[name]}
+    changed = {name: after[name] for name in after if schemas.differs(before[name], after[name])}
     return {"$set": changed, "$inc": {"version": 1}}
 
 
