@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from sqlalchemy import event, orm
 
 from app.models import Base
-from app.tenants.rows import keep_within, stay_within
+from app.tenants.rows import keep_within, name_tenant, stay_within
 from tests.database import execute
 
 
@@ -20,6 +20,16 @@ def without_the_first() -> Iterator[None]:
     finally:
         event.listen(orm.Session, "do_orm_execute", stay_within)
         event.listen(orm.Session, "before_flush", keep_within)
+
+
+@contextmanager
+def naming_any_tenant() -> Iterator[None]:
+    """Let SQL that names the tenant work for the one that its caller says."""
+    event.remove(orm.Session, "do_orm_execute", name_tenant)
+    try:
+        yield
+    finally:
+        event.listen(orm.Session, "do_orm_execute", name_tenant)
 
 
 @contextmanager
