@@ -59,5 +59,5 @@ def wait_after(failures: int) -> timedelta:
 
 
 def hash_email(email: str) -> str:
-    """Hash an email in lower case: one without an account is nobody's to store."""
+    """Hash an email in lower case, so that addresses without an account are not stored."""
     return sha256(email.lower().encode()).hexdigest()

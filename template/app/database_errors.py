@@ -34,7 +34,7 @@ def is_broken_reference(error: DBAPIError) -> bool:
 
 
 def is_unstorable(error: DBAPIError) -> bool:
-    """Whether a value is too long for the database, or not in its encoding."""
+    """Whether the database cannot store a value at all; `UNSTORABLE` has the codes."""
     return code(error).startswith(UNSTORABLE)
 
 

@@ -130,15 +130,15 @@ def spelled(pattern: str, example: str) -> BeforeValidator:
 # Ids and counts: text in a path or a query, numbers in a body.
 MAX_INT = 2**31 - 1
 Digits = BeforeValidator(refuse_spellings)
-# After the bounds: those before it would be missing in the document.
+# Write it after `Field(…)`: the document would lack the bounds otherwise.
 Whole = BeforeValidator(refuse_text)
 
 # `lt=2**63` and not `le=2**63 - 1`: FastAPI makes it a float, which has 2**63 exactly.
 Id = Annotated[int, Field(ge=1, lt=2**63), Digits]
-BodyId = Annotated[Id, BeforeValidator(refuse_text)]
-Stock = Annotated[int, Field(ge=0, le=MAX_INT), BeforeValidator(refuse_text)]
+BodyId = Annotated[Id, Whole]
+Stock = Annotated[int, Field(ge=0, le=MAX_INT), Whole]
 Integer = Annotated[int, Field(ge=-MAX_INT - 1, le=MAX_INT), Whole]
-Quantity = Annotated[int, Field(ge=1, le=1000), BeforeValidator(refuse_text)]
+Quantity = Annotated[int, Field(ge=1, le=1000), Whole]
 
 # A boolean in a query; in a body, use pydantic's StrictBool.
 Flag = Annotated[bool, BeforeValidator(only_true_or_false)]

@@ -57,7 +57,7 @@ def tell_tenant(
         if options.get("isolation_level") != "AUTOCOMMIT":
             connection.execute(in_transaction, told)
         elif not pgbouncer:
-            # Forgotten first: should it fail, nobody takes it for told.
+            # Removed first: if the statement fails, the connection must not count as told.
             if connection.info.pop("told", None) != told:
                 connection.execute(on_connection, told)
             connection.info["told"] = told

@@ -7,7 +7,7 @@ from app.models import Base, Timestamps
 
 
 def new_id() -> int:
-    """Return an id that nobody has, that JSON can hold, and that does not count the tenants."""
+    """Return a random id that a JSON number can hold, and that does not count the tenants."""
     return secrets.randbelow(2**53 - 1) + 1
 
 
