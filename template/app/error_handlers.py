@@ -23,7 +23,7 @@ from app.schemas import in_words
 
 logger = logging.getLogger(__name__)
 
-UNREADABLE_BODY = "There was an error parsing the body"  # says FastAPI, with a 400
+UNREADABLE_BODY = "There was an error parsing the body"  # the detail of FastAPI's 400
 
 
 async def handle_problem(_request: Request, error: ProblemError) -> Response:
@@ -49,7 +49,7 @@ async def handle_http_exception(request: Request, error: HTTPException) -> Respo
 
 
 async def handle_disconnect(_request: Request, _error: ClientDisconnect) -> Response:
-    """Answer nobody: the client has gone before its body was complete."""
+    """Nobody reads this answer: the client left before its body was complete."""
     return problem_response(HTTPStatus.BAD_REQUEST, "The body is incomplete.")
 
 
