@@ -12,6 +12,10 @@ from alembic.util import CommandError
 MERGE = 'uv run alembic merge heads -m "merge"'
 # By a part of Alembic's message.
 HINTS = {
+    "Can't locate": (
+        "Get its file in migrations/versions back, or start with an empty database: in "
+        "development, delete .data/."
+    ),
     "Ambiguous": "Name a revision instead; `uv run alembic history` lists them.",  # -1 and +1
     "Multiple head": f"Type `heads` instead of `head`, or join them first: `{MERGE}`.",
     "not up to date": "Type `uv run alembic upgrade heads` first.",
@@ -28,14 +32,20 @@ def explained() -> Iterator[None]:
         hint = next((HINTS[part] for part in HINTS if part in str(error)), None)
         if not hint:
             raise
-        raise CommandError(f"{str(error).rstrip('.')}. {hint}") from error
+        raise CommandError(f"{str(error).rstrip('.')}. {hint}") from error.__cause__ or error
 
 
 def require_one_head() -> None:
     """Raise CommandError when a migration is to be generated, and could follow several."""
     options = context.config.cmd_opts
     generates = options and getattr(options, "autogenerate", False) and not options.head
-    heads = context.script.get_heads()
+    try:
+        heads = context.script.get_heads()
+    except KeyError as error:
+        raise CommandError(
+            f"There is no migration {error}, which another one follows. Get its file in "
+            "migrations/versions back, or correct `down_revision` of the other."
+        ) from error
     # Alembic itself would first ask for an `upgrade`, and does not say how to merge.
     if generates and len(heads) > 1:
         raise CommandError(
