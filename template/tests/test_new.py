@@ -1,17 +1,26 @@
 """`app new`, `app field` and `app remove`, with a small template in place of the service's own."""
 
+import re
+import shlex
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterator
-from errno import EACCES
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from errno import EACCES, ENOSPC
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
+import typer
+import uvicorn
 from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Integer, Table
 from typer.testing import CliRunner, Result
+from uvicorn.supervisors import ChangeReload
 
 from app import cli, development, new
 from app.models import Base
@@ -172,6 +181,7 @@ def test_a_resource_is_written_on_the_development_database(
 ) -> None:
     monkeypatch.delenv("DATABASE_URL")
     monkeypatch.setattr(development, "DATA", folder / "development")
+    (with_database / "app/zebras/__pycache__").mkdir(parents=True)  # as `git clean` leaves it
     before = content(with_database)
 
     result = run("new", "zebras", "title:text", "parent:zebras:optional")
@@ -341,6 +351,9 @@ def test_a_resource_is_removed_if_one_says_yes(
         (["new", "proxy", "name:text", "--singular", "proxied"], "with another answer"),
         (["new", "drafts", "name:text", "--singular", "item"], "another --singular"),
         (["new", "drafts", "name:text", "--singular", "me"], "another --singular"),
+        (["new", "", "title:text"], "Type the plural"),
+        (["new", "zebras", ""], "Type a field as in"),
+        (["new", "zebras", ":text"], "Type a field as in"),
         (["new", "zebras", "title:txet"], "Type title:TYPE, where TYPE is one of these: "),
         (["new", "zebras", "title"], "Type title:TYPE"),
         (["new", "zebras", "profile:profiles"], "Type profile:TYPE"),
@@ -371,7 +384,27 @@ def test_what_others_refer_to_is_not_removed(with_zebras: Path) -> None:
 
 @pytest.mark.usefixtures("with_zebras", "unchanged")
 def test_a_new_field_is_optional() -> None:
+    assert_refused(run("field", "zebras", ""), "Type a field as in")
     assert_refused(run("field", "zebras", "isbn:text"), "Type isbn:text:optional")
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "field"),
+    [
+        ("models.py", "class Zebra:\n    isbn: str\n", "isbn:text"),
+        ("models.py", "class Zebra:\n    herd_id = fields.BigIntField()\n", "herd:users"),
+        ("schemas.py", "class ZebraRead:\n    def isbn(self) -> str: ...\n", "isbn:text"),
+    ],
+)
+def test_an_attribute_of_the_owner_is_no_new_field(
+    with_zebras: Path, path: str, code: str, field: str
+) -> None:
+    (with_zebras / "app/zebras" / path).write_text(code)
+    before = content(with_zebras)
+
+    assert_refused(run("field", "zebras", f"{field}:optional"), "another name", f"zebras/{path}")
+
+    assert content(with_zebras) == before
 
 
 @pytest.mark.usefixtures("with_database", "unchanged")
@@ -406,13 +439,43 @@ def test_a_database_that_is_behind_is_refused(with_database: Path) -> None:
     assert_refused(run("new", "zebras", "title:text"), "uv run alembic upgrade heads")
 
 
+@pytest.mark.parametrize(
+    ("code", "what_to_do"),
+    [
+        (MIGRATION.format(name="own", after="lost"), "There is no migration 'lost'"),
+        ("def upgrade(:", "A migration fails: SyntaxError"),
+        (MIGRATION.format(name="own", after="{head}") + "int('x')", "A migration fails: Value"),
+    ],
+    ids=["lost", "unreadable", "failing"],
+)
+def test_a_migration_that_cannot_be_run_is_one_line(
+    with_database: Path, code: str, what_to_do: str
+) -> None:
+    add_migrations(with_database, "own")
+    file = with_database / "migrations/versions/own.py"
+    _, [head] = read(file.parent)
+    read.cache_clear()
+    file.write_text(code.replace("{head}", head))
+
+    assert_refused(run("new", "zebras", "title:text"), what_to_do)
+
+
 def test_two_heads_are_refused(with_database: Path) -> None:
     add_migrations(with_database, "own", "of_the_template")
     assert_refused(run("new", "zebras", "title:text"), "uv run alembic merge heads")
 
 
+FAILING = """
+import sys
+from pathlib import Path
+
+Path("migrations/versions", f"{sys.argv[-1]}.py").touch()
+raise SystemExit("No more.")
+"""
+
+
 def test_what_fails_is_taken_back(with_zebras: Path) -> None:
-    (with_zebras / "alembic.py").write_text("raise SystemExit('No more.')")
+    (with_zebras / "alembic.py").write_text(FAILING)
     before = content(with_zebras)
 
     result = run("field", "zebras", "isbn:text:optional")
@@ -442,7 +505,7 @@ def test_what_cannot_be_taken_back_is_kept(
     kept = with_zebras / ".app-new" / new.EXCHANGED
     refuse_to_move(monkeypatch, with_zebras / ".app-new/tests/zebras", kept / "app/zebras")
 
-    assert_refused(run("field", "zebras", "isbn:text:optional"), str(kept), "taken back")
+    assert_refused(run("field", "zebras", "isbn:text:optional"), str(kept), "half-way")
 
     assert (kept / "app/zebras/models.py").read_text() == models
 
@@ -458,18 +521,190 @@ def refuse_to_move(monkeypatch: pytest.MonkeyPatch, *paths: Path) -> None:
     monkeypatch.setattr(new, "move", refuse)
 
 
+def test_one_command_runs_at_a_time(with_zebras: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another one wrote while this one asks would be lost from the answers."""
+    others = []
+
+    def confirm(*_arguments: object, **_options: object) -> None:
+        others.append(run("new", "lions", "title:text"))
+        raise typer.Abort
+
+    monkeypatch.setattr("typer.confirm", confirm)
+
+    assert run("remove", "zebras").exit_code == 1
+
+    assert_refused(others[0], "Another `app new` is at work")
+    assert "zebras" in (with_zebras / new.ANSWERS).read_text()
+
+
 @pytest.mark.usefixtures("unchanged")
-def test_one_command_runs_at_a_time(root: Path) -> None:
-    (root / ".app-new").mkdir()
-    assert_refused(run("new", "zebras", "title:text"), "delete", ".app-new")
-    (root / ".app-new").rmdir()
+def test_without_locks_a_folder_of_another_command_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(new, "find_spec", lambda _name: None)
+    with new.beside():
+        assert_refused(run("new", "zebras", "title:text"), "is at work", "If none is")
 
 
-def test_a_template_that_has_moved_is_named(root: Path) -> None:
-    nowhere = f"_commit: '1.0'\n_src_path: {root}/nowhere\nresources: {{}}\n"
-    (root / new.ANSWERS).write_text(nowhere)
+class Ending(new.NoRevision):
+    """What happens where a migration would be written."""
 
-    assert_refused(run("new", "zebras", "title:text"), f"{root}/nowhere", "correct _src_path")
+    def __init__(self, happen: Callable[[], Any]) -> None:
+        super().__init__("", "")
+        self.happen = happen
+
+    def __call__(self) -> None:
+        self.happen()
+
+
+def exchange_all(folder: Path, happen: Callable[[], Any]) -> None:
+    """Remove the zebras and bring lions."""
+    new.render(folder, new.read_answers(), "lions", {"lions": {"fields": []}})
+    new.exchange(folder, [*new.paths_of("zebras"), *new.paths_of("lions")], [], Ending(happen))
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_takes_everything_back(
+    with_zebras: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    kind = signal.Signals[name]
+    handler = signal.getsignal(kind)
+    before = content(with_zebras)
+    move, signals = new.move, []
+
+    def send() -> None:
+        signals.append(kind)
+        signal.raise_signal(kind)
+
+    def move_and_send(source: Path, target: Path) -> None:
+        if signals:  # a closed terminal sends several
+            send()
+        move(source, target)
+
+    monkeypatch.setattr(new, "move", move_and_send)
+
+    with pytest.raises(KeyboardInterrupt), new.beside() as folder:
+        exchange_all(folder, send)
+
+    assert len(signals) > 1
+    assert content(with_zebras) == before
+    assert signal.getsignal(kind) == handler
+
+
+def test_what_a_killed_command_has_moved_comes_back_as_the_next_one_says(
+    with_zebras: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (with_zebras / "app/zebras/models.py").write_text("# Mine.\n")
+    before = content(with_zebras)
+    killed = tmp_path_factory.mktemp("a service") / "killed"
+    with new.beside() as folder:
+        exchange_all(folder, lambda: shutil.copytree(with_zebras, killed))
+    monkeypatch.setattr(development, "ROOT", killed)
+    assert not (killed / "app/zebras").exists()
+
+    result = run("new", "zebras", "title:text")
+
+    assert_refused(result, "has ended half-way", "git status")
+    [taken_back] = re.findall("`(cp .*?)`", result.output)
+    for typed in taken_back.split(" && "):
+        subprocess.run(shlex.split(typed), check=True)
+    for path in new.paths_of("lions"):
+        shutil.rmtree(killed / path)
+    assert content(killed) == {
+        killed / path.relative_to(with_zebras): text for path, text in before.items()
+    }
+
+
+def test_what_a_killed_command_has_not_moved_yet_is_in_nobodys_way(with_zebras: Path) -> None:
+    (with_zebras / ".app-new/app/zebras").mkdir(parents=True)
+    (with_zebras / ".app-new/app/zebras/models.py").touch()
+
+    with new.beside() as folder:
+        assert not [*folder.iterdir()]
+
+
+def test_app_dev_reloads(with_zebras: Path) -> None:
+    app = with_zebras / "app"
+    config = uvicorn.Config("app.asgi:app", reload=True, reload_dirs=[str(app)], reload_delay=0)
+    reloader = ChangeReload(config, lambda _sockets: None, [])
+    with ThreadPoolExecutor(1) as executor:
+        first = executor.submit(reloader.should_restart)
+        while not first.done():  # until it watches
+            (app / "ping.txt").write_text("Not of Python.\n")
+            time.sleep(0.02)
+
+    with new.beside() as folder:
+        exchange_all(folder, lambda: None)
+
+    assert any(reloader.should_restart() for _ in range(3))
+
+
+def test_a_folder_goes_with_its_last_files(root: Path) -> None:
+    (root / "app/herds").mkdir()
+    paths = ["app/herds/a.py", "app/herds/b.py"]
+    for path in paths:
+        (root / path).touch()
+
+    with new.beside() as folder:
+        new.render(folder, new.read_answers(), "_", {})
+        new.exchange(folder, paths, [], Ending(lambda: None))
+
+    assert not (root / "app/herds").exists()
+
+
+def test_a_table_that_no_migration_has_created_needs_none_to_go(with_zebras: Path) -> None:
+    table = Table("zebras", Base.metadata, Column("id", Integer, primary_key=True))
+    before = {*with_zebras.glob("migrations/versions/*")}
+    try:
+        result = run("remove", "zebras", "--yes")
+    finally:
+        Base.metadata.remove(table)
+
+    assert result.output.endswith("Then: uv run pytest\n")
+    assert {*with_zebras.glob("migrations/versions/*")} == before
+    assert not (with_zebras / "app/zebras").exists()
+
+
+@pytest.mark.parametrize("source", ["{root}/nowhere", "nowhere"])
+def test_a_template_that_is_not_there_is_named(root: Path, source: str) -> None:
+    nowhere = source.format(root=root)
+    (root / new.ANSWERS).write_text(f"_commit: '1.0'\n_src_path: {nowhere}\nresources: {{}}\n")
+
+    result = run("new", "zebras", "title:text")
+
+    assert_refused(
+        result, f"1.0 at {nowhere}. Local template must be", "correct _src_path", "whole path"
+    )
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("name", ["copier.run_copy", "pathlib.Path.mkdir"])
+def test_a_disk_that_cannot_be_written_is_not_the_template(
+    root: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise OSError(ENOSPC, "No space left on device", str(root))
+
+    monkeypatch.setattr(name, fail)
+
+    assert_refused(run("new", "zebras", "title:text"), "No space left", "Run it in a folder")
+
+
+@pytest.mark.parametrize(
+    ("answers", "what_to_do"),
+    [
+        ("", "git checkout HEAD"),
+        ("resources:\n_commit: '1.0'\n_src_path: nowhere\n", "git checkout HEAD"),
+        ("a: 1\n<<<<<<< before\nb: 1\n=======\nb: 2\n>>>>>>> after\n", "near line 3: are"),
+    ],
+    ids=["empty", "without resources", "conflict"],
+)
+def test_answers_that_cannot_be_read_are_one_line(
+    root: Path, answers: str, what_to_do: str
+) -> None:
+    (root / new.ANSWERS).write_text(answers)
+
+    assert_refused(run("new", "zebras", "title:text"), new.ANSWERS, what_to_do)
 
 
 def test_the_answers_are_needed(root: Path) -> None:
