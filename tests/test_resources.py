@@ -42,14 +42,7 @@ GRAMMAR = Environment(
 
 def refusal(answer: dict[str, Any]) -> str:
     """Return what the validator says to the first of the resources, which is being written."""
-    return refusal_in("async", "postgres", answer)
-
-
-def refusal_in(concurrency: str, database: str, answer: dict[str, Any]) -> str:
-    only = next(iter(answer))
-    return GRAMMAR.render(
-        only=only, resources=answer, concurrency=concurrency, database=database
-    ).strip()
+    return GRAMMAR.render(only=next(iter(answer)), resources=answer).strip()
 
 
 def refusal_beside(command: str, *others: str) -> str:
@@ -150,27 +143,9 @@ def test_what_is_no_resource_is_refused_in_one_line(command: str) -> None:
     assert line.endswith((".", "?"))
 
 
-@pytest.mark.parametrize(
-    ("concurrency", "database", "reason"),
-    [
-        ("sync", "postgres", "async only"),
-        ("sync", "sqlite", "async only"),
-        ("async", "sqlite", "SQLite"),
-    ],
-)
-def test_tortoise_is_refused_where_it_cannot_be(
-    concurrency: str, database: str, reason: str
-) -> None:
-    answer = resources(["books title:text --store tortoise"])
-    [line] = refusal_in(concurrency, database, answer).splitlines()
-    assert line.startswith("Type another --store: ")
-    assert reason in line
-    assert refusal(answer) == ""
-
-
 def test_a_resource_of_tortoise_has_the_orm_where_tortoise_cannot_be(tmp_path: Path) -> None:
-    """As after a switch: on the same table, which needs no migration."""
-    answers = {"resources": resources(["books title:text --store tortoise"])}
+    """As `app field` renders it after a switch: on the same table, which needs no migration."""
+    answers = {"only": "books", "resources": resources(["books title:text --store tortoise"])}
     for variant in variants():
         render({**variant.answers, **answers}, folder := tmp_path / variant.name)
         models = (folder / "app" / "books" / "models.py").read_text("utf-8")

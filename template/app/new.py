@@ -60,6 +60,7 @@ def add(plural: str, entry: Entry) -> None:
     """Write a new resource with its tests and its migration."""
     with beside() as folder:
         answers = read_answers()
+        refuse_store(answers, entry)
         refuse_taken(plural, entry["singular"])
         refuse_fields(plural, entry["fields"])
         later = answers["resources"] | {plural: entry}
@@ -151,6 +152,19 @@ def find(answers: dict[str, Any], plural: str) -> Entry:
         sys.exit(f"Type a resource that `app new` has written: {known}.")
     entry: Entry = answers["resources"][plural]
     return entry
+
+
+def refuse_store(answers: dict[str, Any], entry: Entry) -> None:
+    """Exit where a store cannot be. After a switch, a resource that has it gets the ORM instead."""
+    if entry.get("store") != "tortoise":
+        return
+    if answers.get("concurrency") != "async":
+        sys.exit("Type another --store: Tortoise ORM is async only, and this service is sync.")
+    if answers.get("database") != "postgres":
+        sys.exit(
+            "Type another --store: on SQLite, Tortoise ORM stores money and moments in another "
+            "form than this service."
+        )
 
 
 def refuse_taken(plural: str, singular: str) -> None:

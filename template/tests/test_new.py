@@ -354,6 +354,7 @@ def test_a_resource_is_removed_if_one_says_yes(
         (["new", "", "title:text"], "Type the plural"),
         (["new", "zebras", ""], "Type a field as in"),
         (["new", "zebras", ":text"], "Type a field as in"),
+        (["new", "zebras", "title:text", "--store", "tortoise"], "Type another --store"),
         (["new", "zebras", "title:txet"], "Type title:TYPE, where TYPE is one of these: "),
         (["new", "zebras", "title"], "Type title:TYPE"),
         (["new", "zebras", "profile:profiles"], "Type profile:TYPE"),
@@ -367,6 +368,24 @@ def test_bad_input_is_one_line_and_writes_nothing(
 ) -> None:
     assert root.exists()
     assert_refused(run(*arguments), text)
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "database", "reason"),
+    [
+        ("sync", "postgres", "async only"),
+        ("sync", "sqlite", "async only"),
+        ("async", "sqlite", "SQLite"),
+    ],
+)
+def test_a_new_resource_of_tortoise_is_refused_where_tortoise_cannot_be(
+    concurrency: str, database: str, reason: str
+) -> None:
+    answers = {"concurrency": concurrency, "database": database}
+    with pytest.raises(SystemExit, match=reason):
+        new.refuse_store(answers, {"store": "tortoise"})
+    new.refuse_store(answers, {"store": "sql"})
+    new.refuse_store({"concurrency": "async", "database": "postgres"}, {"store": "tortoise"})
 
 
 def test_the_name_of_a_module_of_the_tests_is_taken(root: Path) -> None:
