@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -5,8 +7,9 @@ import pytest
 
 from app.tokens import create_access_token
 from app.users.models import User
+from tests import database
 from tests.samples import PASSWORD, email
-from tests.service import Service, settings
+from tests.service import Service, at_once, settings, statuses
 
 
 @pytest.fixture
@@ -79,3 +82,67 @@ def test_a_token_names_the_tenant_of_its_user(
     token = create_access_token(user, settings(service.database_url))
 
     assert service.with_token(token).get("/users/me").status_code == 401
+
+
+@dataclass
+class Tenant:
+    """A tenant of three users: two administrators, and one who is none."""
+
+    administrators: list[httpx2.Client]
+    paths: list[str]  # of the three
+
+
+@pytest.fixture
+def tenant(service: Service) -> Tenant:
+    people = [person(), person(), person()]
+    service.client().post("/users", json=people[0]).raise_for_status()
+    first = service.log_in(people[0]["email"])
+    for data in people[1:]:
+        first.post("/tenants/me/users", json=data).raise_for_status()
+    statement = "UPDATE users SET is_admin = true WHERE email = :email"
+    database.execute(service.database_url, statement, email=people[1]["email"])
+    second = service.log_in(people[1]["email"])
+    paths = [f"/users/{user['id']}" for user in read(first, "/users")["items"]]
+    return Tenant([first, second], paths)
+
+
+def test_the_last_administrator_leaves_last(tenant: Tenant) -> None:
+    first, second = tenant.administrators
+    assert first.delete("/users/me").status_code == 204
+
+    response = second.delete("/users/me")
+
+    assert response.status_code == 409
+    assert response.json()["detail"].startswith("You are the only administrator: deactivate ")
+    second.patch(tenant.paths[2], json={"is_active": False}).raise_for_status()
+    assert second.delete("/users/me").status_code == 204
+
+
+@pytest.mark.parametrize("leave", [True, False])
+def test_one_of_two_administrators_stays(service: Service, tenant: Tenant, leave: bool) -> None:
+    """They leave, or deactivate each other."""
+    first, second = tenant.administrators
+    change = {"is_active": False}
+    deletions = [partial(each.delete, "/users/me") for each in (first, second)]
+    patches = [
+        partial(first.patch, tenant.paths[1], json=change),
+        partial(second.patch, tenant.paths[0], json=change),
+    ]
+
+    # Both requests read the users before one of them writes.
+    with database.slow(service.database_url, "UPDATE ON users", seconds=0.3):
+        found = statuses(at_once(deletions if leave else patches))
+
+    assert found == ({204: 1, 409: 1} if leave else {200: 1, 401: 1})
+
+
+def test_no_user_is_added_when_the_only_administrator_leaves(service: Service) -> None:
+    owner = person()
+    service.client().post("/users", json=owner).raise_for_status()
+    client = service.log_in(owner["email"])
+    add = partial(client.post, "/tenants/me/users", json=person())
+
+    with database.slow(service.database_url, "INSERT ON users", seconds=0.3):
+        found = statuses(at_once([add, partial(client.delete, "/users/me")]))
+
+    assert found in ({201: 1, 409: 1}, {401: 1, 204: 1})
