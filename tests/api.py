@@ -445,6 +445,9 @@ def tokens(api: Api) -> None:
     answer = api.login(user.email, user.password).json()
     check_keys(answer, {"access_token", "token_type"}, "POST /auth/token")
     assert answer["token_type"].lower() == "bearer", answer
+    form = {"username": user.email, "password": user.password}
+    for ignored in ({"unknown": "1"}, {"scope": ""}, {"grant_type": ""}):  # RFC 6749, 3.2
+        api.call("POST", "/auth/token", 200, data={**form, **ignored})
     api.login(user.email, unique(), 401)
     api.login(f"{unique()}@example.com", user.password, 401)
     api.call("POST", "/auth/token", 422, data={"username": user.email})
@@ -621,6 +624,22 @@ def deactivation(api: Api) -> None:
     api.login(user.email, user.password, 401)
     again = {"email": user.email, "name": "Again", "password": unique()}
     api.call("POST", "/users", 409, body=again)
+
+
+@topic
+def the_last_administrator_of_a_tenant(api: Api) -> None:
+    """Whoever registers may leave again, but not before the users of their tenant."""
+    sent = registrant("owner")
+    body = Api.call(api, "POST", "/users", 201, body=sent).json()
+    token = api.login(sent["email"], sent["password"]).json()["access_token"]
+    owner = User(body["id"], sent["email"], sent["password"], token, body)
+    if isinstance(api, ApiOfTenant):
+        member = registrant("member")
+        added = api.json("POST", "/tenants/me/users", 201, owner, body=member)
+        api.call("DELETE", "/users/me", 409, user=owner)
+        path = f"/users/{added['id']}"
+        api.call("PATCH", path, 200, user=owner, body={"is_active": False})
+    api.call("DELETE", "/users/me", 204, user=owner)
 
 
 @topic

@@ -102,6 +102,8 @@ class UserFilters(BaseModel):
 class TokenRequest(Schema):
     """The form of OAuth2's password flow (RFC 6749, section 4.3.2)."""
 
+    model_config = ConfigDict(extra="ignore")  # section 3.2
+
     grant_type: Literal["password"] = "password"
     username: Annotated[Text, Field(min_length=1, max_length=254, description="The email")]
     password: AnyPassword
