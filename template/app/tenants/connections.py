@@ -27,11 +27,14 @@ EXEMPT = (
 
 def refuse_exempt_role(connection: Any, _record: object) -> None:
     """Listen to `connect`: row-level security would not apply, and not say so."""
-    cursor = connection.cursor()
-    cursor.execute(IS_EXEMPT)
-    [is_exempt] = cursor.fetchone()
-    cursor.close()
-    connection.rollback()
+    try:
+        cursor = connection.cursor()
+        cursor.execute(IS_EXEMPT)
+        [is_exempt] = cursor.fetchone()
+        cursor.close()
+        connection.rollback()
+    except Exception as error:  # each driver has its own
+        raise DatabaseUnavailableError from error
     if is_exempt:
         connection.close()
         raise DatabaseUnavailableError(EXEMPT)
