@@ -1,5 +1,7 @@
 """The manifests of a service: built by kustomize, valid for the API of Kubernetes, and linted."""
 
+import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,18 +20,32 @@ VERSIONS = ["1.35", "1.37"]
 CHECKOV = [UV, "tool", "run", "--quiet", "--from", "checkov>=3.3.30,<4", "checkov"]
 # What only the owner can decide: the digest of an image, and secrets in files.
 OWNERS = "CKV_K8S_43,CKV_K8S_35"
+OLDEST = 27  # the first kubectl 1.x whose kustomize reads the patches of SQLite
+MISSING = (
+    f"kubectl 1.{OLDEST} or later is missing. Debian 13 has it: apt-get install "
+    'kubernetes-client. On Debian 12, install it as "Install Tools" in the documentation of '
+    "Kubernetes says, before the other one on the PATH."
+)
+
+
+@pytest.fixture(scope="module")
+def kubectl() -> str:
+    """Return the command, or fail with what to install."""
+    if command := shutil.which("kubectl"):
+        version = subprocess.check_output([command, "version", "--client", "--output", "json"])
+        if int(json.loads(version)["clientVersion"]["minor"].rstrip("+")) >= OLDEST:
+            return command
+    pytest.fail(MISSING, pytrace=False)
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
-def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(
+    kubectl: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Build the manifests as `kubectl apply -k` does."""
     folder = tmp_path_factory.mktemp("kubernetes")
     render(VARIANTS[request.param].answers, folder / "service")
-    command: list[str | Path] = [
-        "kubectl",
-        "kustomize",
-        folder / "service" / "deploy" / "kubernetes",
-    ]
+    command = [kubectl, "kustomize", str(folder / "service" / "deploy" / "kubernetes")]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stderr == ""  # no deprecation
     file = folder / f"{request.param}.yaml"
