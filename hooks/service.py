@@ -21,7 +21,7 @@ UV = os.environ.get("UV", "uv")
 # each of many processes would compile its imports.
 FOREIGN = re.compile(
     "VIRTUAL_ENV|UV_PROJECT.*|PYTHON(PATH|HOME|WARNINGS|DONTWRITEBYTECODE)|PYTEST.*|COV.*|PG.*"
-    "|TEST_DATABASE_URL|ADMIN_PASSWORD"
+    "|TEST_DATABASE_URL|ADMIN_PASSWORD(_FILE)?"
 )
 
 NONE: Mapping[str, str] = MappingProxyType({})

@@ -168,7 +168,7 @@ def test_render_refuses_a_folder_that_is_not_empty(hooks: Hooks, tmp_path: Path)
 def test_a_service_inherits_no_setting_of_its_caller(
     hooks: Hooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    foreign = {"DATABASE_URL", "POOL_SIZE", "TEST_DATABASE_URL", "ADMIN_PASSWORD", "PGHOST"}
+    foreign = {"DATABASE_URL", "POOL_SIZE", "TEST_DATABASE_URL", "ADMIN_PASSWORD_FILE", "PGHOST"}
     foreign |= {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH"}
     for name in foreign:
         monkeypatch.setenv(name, "of the caller")
