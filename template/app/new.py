@@ -80,6 +80,7 @@ def extend(plural: str, fields: list[str]) -> None:
         entry = find(answers, plural)
         refuse_fields(plural, fields)
         refuse_own_fields(plural, entry["singular"], fields)
+        refuse_circles(plural, fields)
         for field in fields:
             if ":optional" not in field:
                 sys.exit(f"Type {field}:optional: the rows that there are have no value for it.")
@@ -217,13 +218,20 @@ def refuse_own_fields(plural: str, singular: str, fields: Sequence[str]) -> None
         for name, _, type_ in (field.partition(":") for field in fields)
     }
     for path in (f"app/{plural}/models.py", f"app/{plural}/schemas.py"):
-        file = development.ROOT / path
-        for node in ast.parse(file.read_bytes()).body if file.exists() else ():
+        for node in statements_of(path):
             if isinstance(node, ast.ClassDef) and node.name in classes:
                 for name in sorted(wanted & attributes(node)):
                     sys.exit(
                         f"Type another name than {name}: {node.name} in {path} has it already."
                     )
+
+
+def statements_of(path: str) -> list[ast.stmt]:
+    file = development.ROOT / path
+    try:
+        return ast.parse(file.read_bytes()).body if file.exists() else []
+    except SyntaxError as error:
+        sys.exit(f"Correct {path}, line {error.lineno}: {error.msg}.")
 
 
 def class_name(singular: str) -> str:
@@ -239,6 +247,22 @@ def attributes(class_: ast.ClassDef) -> set[str]:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 names.add(name)
     return names
+
+
+def refuse_circles(plural: str, fields: Sequence[str]) -> None:
+    """Exit when a field refers to a table that refers to this one, itself or through others."""
+    referring, found = {plural}, {plural}
+    while found:
+        found = {name for each in found for name in referring_tables(each)} - referring
+        referring |= found
+    for field in fields:
+        name, _, type_ = field.partition(":")
+        table = type_.partition(":")[0]
+        if table in referring - {plural}:
+            sys.exit(
+                f"Type {name}_id:integer:index:optional instead, or a table of its own for both: "
+                f"{table} refers to {plural}, and of such two, neither could be created first."
+            )
 
 
 def referring_tables(plural: str) -> set[str]:
@@ -267,6 +291,10 @@ def beside() -> Iterator[Path]:
         folder.mkdir()
         try:
             yield folder
+        except KeyboardInterrupt:
+            delete(folder)
+            typer.echo("Interrupted: everything is as it was.", err=True)
+            raise
         finally:
             delete(folder)
 
@@ -433,7 +461,8 @@ def exchange(folder: Path, changed: list[str], conflicts: list[str], revise: "Re
     """
     root, before = development.ROOT, folder / EXCHANGED
     with ExitStack() as undo:
-        for path in (*changed, ANSWERS):
+        # The answers first: a command that is killed afterwards leaves them to be taken back.
+        for path in (ANSWERS, *changed):
             for source, target in ((root, before), (folder, root)):
                 undo.callback(move, target / path, source / path)
                 move(source / path, target / path)
@@ -442,8 +471,8 @@ def exchange(folder: Path, changed: list[str], conflicts: list[str], revise: "Re
                 install()
             undo.callback(revise.take_back)
             revise()
-        before.rename(folder / "replaced")  # from here on, nothing is to be taken back
         undo.pop_all()
+    before.rename(folder / "replaced")  # `delete` keeps what is in EXCHANGED
     for parent in {(root / path).parent for path in changed}:
         if parent.exists() and not is_used(parent):
             shutil.rmtree(parent)

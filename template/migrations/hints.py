@@ -12,10 +12,6 @@ from alembic.util import CommandError
 MERGE = 'uv run alembic merge heads -m "merge"'
 # By a part of Alembic's message.
 HINTS = {
-    "Can't locate": (
-        "Get its file in migrations/versions back, or start with an empty database: in "
-        "development, delete .data/."
-    ),
     "Ambiguous": "Name a revision instead; `uv run alembic history` lists them.",  # -1 and +1
     "Multiple head": f"Type `heads` instead of `head`, or join them first: `{MERGE}`.",
     "not up to date": "Type `uv run alembic upgrade heads` first.",
@@ -29,10 +25,23 @@ def explained() -> Iterator[None]:
         require_one_head()
         yield
     except CommandError as error:
-        hint = next((HINTS[part] for part in HINTS if part in str(error)), None)
+        hint = hint_for(str(error))
         if not hint:
             raise
         raise CommandError(f"{str(error).rstrip('.')}. {hint}") from error.__cause__ or error
+
+
+def hint_for(message: str) -> str | None:
+    if "Can't locate" not in message:
+        return next((hint for part, hint in HINTS.items() if part in message), None)
+    quoted = "'{}'".format(message.split("'")[1])
+    if quoted in str(context.config.cmd_opts):
+        return "`uv run alembic history` lists those that there are."
+    # Not the command, so the database names it.
+    return (
+        "Get its file in migrations/versions back, or start with an empty database: in "
+        "development, delete .data/."
+    )
 
 
 def require_one_head() -> None:

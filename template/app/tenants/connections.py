@@ -5,6 +5,7 @@ This is the second of two walls. Row-level security compares each row with the s
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import TextClause, text
@@ -34,6 +35,8 @@ def refuse_exempt_role(connection: Any, _record: object) -> None:
         cursor.close()
         connection.rollback()
     except Exception as error:  # each driver has its own
+        with suppress(Exception):
+            connection.close()
         raise DatabaseUnavailableError from error
     if is_exempt:
         connection.close()
