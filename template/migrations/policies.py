@@ -40,23 +40,32 @@ def keep_tenants_apart(connection: Connection, metadata: MetaData, upgrade: ops.
 
 
 @renderers.dispatch_for(KeepApart)
-def render_keep_apart(_context: AutogenContext, operation: KeepApart) -> list[str]:
-    table = operation.table_name
+def render_keep_apart(context: AutogenContext, operation: KeepApart) -> list[str]:
+    table = quoted(context, operation)
     return [
         "op.execute(",
-        f'    "CREATE POLICY tenant ON {table} USING (tenant_id ="',
+        f"    {f'CREATE POLICY tenant ON {table} USING (tenant_id ='!r}",
         "    \" (SELECT nullif(current_setting('app.tenant_id', true), '')::bigint))\"",
         ")",
-        f'op.execute("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")',
-        f'op.execute("ALTER TABLE {table} FORCE ROW LEVEL SECURITY")',
+        executing(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"),
+        executing(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"),
     ]
 
 
 @renderers.dispatch_for(ShowAll)
-def render_show_all(_context: AutogenContext, operation: ShowAll) -> list[str]:
-    table = operation.table_name
+def render_show_all(context: AutogenContext, operation: ShowAll) -> list[str]:
+    table = quoted(context, operation)
     return [
-        f'op.execute("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")',
-        f'op.execute("ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")',
-        f'op.execute("DROP POLICY tenant ON {table}")',
+        executing(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY"),
+        executing(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY"),
+        executing(f"DROP POLICY tenant ON {table}"),
     ]
+
+
+def quoted(context: AutogenContext, operation: KeepApart) -> str:
+    """Return the name of the table in SQL: a table may be called order."""
+    return str(context.dialect.identifier_preparer.quote(operation.table_name))
+
+
+def executing(statement: str) -> str:
+    return f"op.execute({statement!r})"

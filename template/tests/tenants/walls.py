@@ -44,5 +44,5 @@ def without_the_second(url: str) -> Iterator[None]:
 
 
 def row_level_security(url: str, verb: str, tables: Sequence[str]) -> None:
-    changes = "; ".join(f"ALTER TABLE {table} {verb} ROW LEVEL SECURITY" for table in tables)
+    changes = "; ".join(f'ALTER TABLE "{table}" {verb} ROW LEVEL SECURITY' for table in tables)
     execute(url, f"DO 'BEGIN {changes}; END'")
