@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from sqlalchemy import Column, Integer, MetaData, Table
 
 from app import resource_modules
 from app.models import Base
+from app.new import may_be_referred_to
 from tests.database import execute
 
 # Tables without rows of a tenant: what all have in common, and what is known before the tenant is.
@@ -78,6 +80,13 @@ def test_each_foreign_key_names_the_tenant(database_url: str) -> None:
         for name, table, other, pairs in execute(database_url, KEYS)
         if {table, other}.isdisjoint(SHARED) and "tenant_id=tenant_id" not in pairs
     ] == []
+
+
+def test_a_reference_is_to_a_table_whose_keys_name_the_tenant() -> None:
+    resource_modules("models")
+    for name in ("items", "orders", "users"):
+        assert may_be_referred_to(Base.metadata.tables[name])
+    assert not may_be_referred_to(Table("own", MetaData(), Column("id", Integer, primary_key=True)))
 
 
 def test_each_index_begins_with_the_tenant(database_url: str) -> None:
