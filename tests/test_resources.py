@@ -1,9 +1,12 @@
 """Resources of `app new`: what is refused, how it is written, and that updates keep it."""
 
 import ast
+import builtins
 import re
+import subprocess
 from collections.abc import Iterator
 from itertools import count, product
+from keyword import kwlist
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +26,17 @@ from tests.test_rendering import ruff
 
 ALL_SAMPLES = (*SAMPLES, *MONGODB_SAMPLES)
 OPPOSITES = [variants()[0], variants()[-1]]
-REVIEWS = "reviews title:text rating:integer:1:5 body:text:5000:optional item:items"
+# A filter is called as a parameter of the function that reads all pages.
+REVIEWS = (
+    "reviews title:text rating:integer:1:5 body:text:5000:optional reader:integer:index item:items"
+)
 # Three of them bring a CHECK.
 FIELDS = (
     "isbn:text:20:optional:unique label:labels:optional stars:integer:1:5:optional "
     "fee:money:optional:index state:enum:draft:final:optional"
 )
-LABELS = "labels word:text:2:unique --access admin --soft-delete"
+# What pytest takes for tests by its name.
+LABELS = "labels word:text:2:unique --access admin --soft-delete --singular test_label"
 GRAMMAR = Environment(
     autoescape=select_autoescape(),  # only of HTML
     loader=FileSystemLoader(ROOT),
@@ -77,13 +84,31 @@ def test_a_resource_is_accepted(command: str) -> None:
         "sheep title:text",
         "sessions title:text",
         "tags title:text",
+        "con title:text --singular one_con",
+        "node_modules title:text",
+        "tmp_files title:text",
+        "sqlite_things title:text",
+        "pg_things title:text",
+        "alembic_version title:text --singular one",
+        "pk_users title:text",
+        "users_id_seq title:text --singular one",
+        "test_labels title:text",
+        "lateral title:text --singular one",
         "books title:text --singular user",
         "books title:text --access everybody",
         "books title:text --store excel",
         "books title:text item:items --store mongodb",
         "documents title:text --store mongodb",
         "books first:text --store tortoise",
+        "books cls:text --store tortoise",
         "books kwargs:text",
+        "books tenant_id:integer",
+        "books tenant:users",
+        "books order:orders:unique order:integer:sort",
+        "books due:date:index due_created_at:moment:sort",
+        "books returning:text",
+        "books xmin:integer",
+        "books nothing:boolean",
         "books",
         "books title",
         "books title:",
@@ -117,6 +142,7 @@ def test_a_resource_is_accepted(command: str) -> None:
         "books state:enum:draft",
         "books state:enum:draft:draft",
         "books state:enum:draft:In-Print",
+        "books way:enum:i:o",
         "books update:text",
         "books table:enum:a:b --store sql",
         "books table:integer:1:5 --store tortoise",
@@ -262,6 +288,53 @@ def test_what_the_code_of_a_resource_binds_is_no_singular(samples: Path) -> None
     assert sorted(free) == []
 
 
+def test_tables_that_tests_of_a_service_make_are_no_resources() -> None:
+    tests = (ROOT / "template" / "tests").rglob("*.py*")
+    names = {
+        name
+        for path in tests
+        for name in re.findall(r'__tablename__ = "(\w+)"', path.read_text("utf-8"))
+    }
+    assert "test_labels" in names
+    free = [name for name in sorted(names) if not refusal(resources([f"{name} x:text"]))]
+    assert free == []
+
+
+def test_what_python_or_ruff_calls_its_own_is_no_singular() -> None:
+    names = {words(name) for name in dir(builtins) if not name.startswith("_")} - {*kwlist}
+    assert {"license", "none", "true", "value_error"} <= names
+    assert [name for name in sorted({*names, "i", "o"}) if not is_refused(name)] == []
+
+
+def is_refused(singular: str, store: str = "orm") -> bool:
+    return refusal(resources([f"xs x:text --singular {singular} --store {store}"])) != ""
+
+
+def parameters(path: Path) -> dict[str, set[str]]:
+    """Return the parameters of each function of a module."""
+    return {
+        function.name: {each.arg for each in function.args.args}
+        for function in ast.parse(path.read_text("utf-8")).body
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
+def test_fixtures_on_which_the_tests_of_a_resource_depend_are_no_singular(samples: Path) -> None:
+    """The fixture of a row would ask for itself."""
+    shared: dict[str, set[str]] = {}
+    for path in (samples / "tests" / "conftest.py", *samples.glob("tests/*/plugin.py")):
+        shared |= parameters(path)
+    found = {("orm", "anyio_backend")}  # for which anyio asks
+    for plural, entry in resources(ALL_SAMPLES).items():
+        tests = parameters(samples / "tests" / plural / "test_routes.py")
+        names = set().union(*tests.values()) & shared.keys()
+        while new := {name for each in names for name in shared.get(each, ())} - names:
+            names |= new
+        found |= {(entry.get("store", "orm"), name) for name in names}
+    assert {("orm", "connection"), ("sql", "worker_id"), ("mongodb", "mongo")} <= found
+    assert [(store, name) for store, name in sorted(found) if not is_refused(name, store)] == []
+
+
 def test_what_the_body_of_a_class_uses_is_no_field(samples: Path) -> None:
     """A field of that name would hide it from the lines below."""
     used = {
@@ -293,6 +366,51 @@ def test_names_of_pydantic_are_no_fields() -> None:
     assert [name for name in names if not refusal(resources([f"xs {name}:text"]))] == []
 
 
+# As in resources/stores/sql/statements.jinja.
+STATEMENTS = """
+    CREATE TABLE "{table}" ("{column}" text, nr integer);
+    INSERT INTO {quoted_table} ({quoted_column}, nr) VALUES ('a', 1) RETURNING nr;
+    SELECT nr, {quoted_column} FROM {quoted_table}
+        WHERE lower({quoted_column}) LIKE 'a' AND {quoted_column} = 'a';
+    UPDATE {quoted_table} SET {quoted_column} = 'b', nr = nr + 1 WHERE nr = 1 RETURNING nr;
+    DELETE FROM {quoted_table} WHERE nr = 1 RETURNING nr;
+    DROP TABLE "{table}";
+"""
+
+
+def keywords(databases: Databases, folder: Path) -> set[str]:
+    """Return the words that both databases know, with the names of their own columns."""
+    of_postgres = folder / "keywords"
+    query = (
+        "SELECT word FROM pg_get_keywords() "
+        "UNION SELECT attname FROM pg_attribute WHERE attnum < 0"  # what each table has
+    )
+    script = f"\\copy ({query}) TO '{of_postgres}'"
+    databases.psql(databases.new(OPPOSITES[0]), script)
+    script = "SELECT lower(candidate) FROM completion('', '') WHERE phase = 1;"
+    shell = subprocess.run(["sqlite3"], input=script, capture_output=True, text=True, check=True)
+    return {*of_postgres.read_text().split(), *shell.stdout.split()}
+
+
+def test_words_of_sql_are_quoted_or_refused(databases: Databases, tmp_path: Path) -> None:
+    text = (ROOT / "resources" / "stores" / "sql" / "statements.jinja").read_text("utf-8")
+    [reserved] = re.findall(r"set RESERVED = \[(.*?)\]", text, re.DOTALL)
+    script = ""
+    for word in sorted(keywords(databases, tmp_path)):
+        is_table = not refusal(resources([f"{word} x:text --singular one --store sql"]))
+        is_column = not refusal(resources([f"xs {word}:text --store sql"]))
+        quoted = f'"{word}"' if f"'{word}'" in reserved else word
+        script += STATEMENTS.format(
+            table=word if is_table else "xs",
+            column=word if is_column else "x",
+            quoted_table=quoted if is_table else "xs",
+            quoted_column=quoted if is_column else "x",
+        )
+    assert 'FROM "group"' in script
+    for variant in OPPOSITES:
+        databases.execute(databases.new(variant), f"BEGIN; {script} ROLLBACK;")
+
+
 ODD_NAMES = (
     "oxen type:text --singular ox",
     "email_templates title:text item:items",
@@ -309,6 +427,7 @@ ODD_NAMES = (
     "customer_support_conversations title:text --soft-delete",
     "stays customers_own_reference:text:unique:optional --soft-delete --store mongodb",
     "bs y:enum:a:b type:enum:a:b c1:enum:a:b --singular f --access public",
+    "exams result:enum:pass:fail credential:enum:api_token:api_key",
 )
 TYPES = (
     *("boolean:index", "date:sort", "email:unique", "enum:a:b:optional", "integer:index:sort"),
@@ -346,6 +465,15 @@ def test_the_code_is_formatted_whatever_the_names(
         assert refusal(resources([command])) == "", command
     render({**variant.answers, "resources": resources(commands)}, tmp_path / "service")
     ruff("format", "--check", folder=tmp_path / "service")
+    ruff("check", folder=tmp_path / "service")
+
+
+def test_a_migration_may_have_many_statements(tmp_path: Path) -> None:
+    """As that of a resource with 50 indexes has."""
+    render({}, tmp_path / "service")
+    line = '    op.create_index("i", "t", ["c"])\n'
+    text = "from alembic import op\n\n\ndef upgrade() -> None:\n" + line * 60
+    (tmp_path / "service" / "migrations" / "versions" / "long.py").write_text(text)
     ruff("check", folder=tmp_path / "service")
 
 
