@@ -11,15 +11,16 @@ SAMPLES = (
     "total:integer:index hidden:boolean charge:money:sort cost:money:optional "
     "released:date:sort:index due:moment:sort state:enum:draft:in_print:published "
     "contact:email:unique site:url:optional key:uuid:unique extra:json note:json:optional "
-    "item:items author:users:optional order:orders:optional:unique parent:products:optional "
+    "item:items:unique author:users:optional order:orders:optional:unique parent:products:optional "
     "shelf:shelves",
     "shelves label:text:unique:index open:boolean:optional --singular shelf --access public "
     "--soft-delete --store tortoise",
     # note_id names a user here, and a note in the paths of notes.
-    "labels order:integer:-5:-1:sort select:text:1 shelf:shelves note:users --access admin "
+    "labels order:integer:-5:-1:sort select:text:1 shelf:shelves:unique note:users --access admin "
     "--soft-delete --store sql",
     "notes content:text:5000 fee:money:sort:index seen:moment:optional day:date:index "
-    "kind:enum:plain:rich key:uuid:unique extra:json:optional site:url:optional --store sql",
+    "kind:enum:plain:rich key:uuid:unique extra:json:optional site:url:optional "
+    "order:orders product:products:optional:unique --store sql",
 )
 # The same in MongoDB, where nothing is referred to.
 MONGODB_SAMPLES = (

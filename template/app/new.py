@@ -134,7 +134,8 @@ def read_answers() -> dict[str, Any]:
         answers = yaml.safe_load(file.read_text("utf-8")) if file.exists() else None
     except (ValueError, yaml.YAMLError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
-        sys.exit(f"Correct {ANSWERS} near line {line}: are there lines with     if (
+        sys.exit(f"Correct {ANSWERS} near line {line}: are there lines with <<<<<<< and >>>>>>>?")
+    if (
         not isinstance(answers, dict)
         or not {"_src_path", "_commit", "resources"} <= answers.keys()
         or not isinstance(answers["resources"], dict)
@@ -190,9 +191,8 @@ def refuse_taken(plural: str, singular: str) -> None:
         )
 
 
-<<<<<<< HEAD
 def refuse_fields(plural: str, fields: Sequence[str]) -> None:
-    """Exit when a field has no name, or refers to what is not there or cannot be referred to."""
+    """Exit when a field has no name, or is a reference to what none can be made to."""
     resource_modules("models")
     tables = [name for name, table in Base.metadata.tables.items() if may_be_referred_to(table)]
     known = sorted({*TYPES, *tables, plural})
@@ -202,6 +202,22 @@ def refuse_fields(plural: str, fields: Sequence[str]) -> None:
             sys.exit(f"Type a field as in first_name:text, and not {field!r}.")
         if type_.partition(":")[0] not in known:
             sys.exit(f"Type {name}:TYPE, where TYPE is one of these: {', '.join(known)}.")
+
+
+def may_be_referred_to(table: Table) -> bool:
+    """Tell whether a key can name its rows: by `id`, with tenants together with the tenant."""
+    primary_key = [(each.name, isinstance(each.type, Integer)) for each in table.primary_key]
+    unique = [
+        {column.name for column in each.columns}
+        for each in table.constraints
+        if isinstance(each, UniqueConstraint)
+    ]
+    has_tenants = (development.ROOT / "app" / "tenants" / "rows.py").exists()
+    return (
+        primary_key == [("id", True)]
+        and (not has_tenants or {"tenant_id", "id"} in unique)
+        and table.name != "idempotency_keys"  # `app purge` deletes them, whatever refers to them
+    )
 
 
 def refuse_own_fields(plural: str, singular: str, fields: Sequence[str]) -> None:
@@ -245,7 +261,7 @@ def attributes(class_: ast.ClassDef) -> set[str]:
 
 
 def refuse_circles(plural: str, fields: Sequence[str]) -> None:
-    """Exit when a field refers to a table that refers to this one, itself or through others."""
+    """Exit when a field refers to a table that refers to this one, also through others."""
     referring, found = {plural}, {plural}
     while found:
         found = {name for each in found for name in referring_tables(each)} - referring
@@ -256,24 +272,8 @@ def refuse_circles(plural: str, fields: Sequence[str]) -> None:
         if table in referring - {plural}:
             sys.exit(
                 f"Type {name}_id:integer:index:optional instead, or a table of its own for both: "
-                f"{table} refers to {plural}, and of such two, neither could be created first."
+                f"{table} refers to {plural}, so neither could be created first."
             )
-
-
-def may_be_referred_to(table: Table) -> bool:
-    """Tell whether a key can name its rows: by `id`, with tenants together with the tenant."""
-    primary_key = [(each.name, isinstance(each.type, Integer)) for each in table.primary_key]
-    unique = [
-        {column.name for column in each.columns}
-        for each in table.constraints
-        if isinstance(each, UniqueConstraint)
-    ]
-    has_tenants = (development.ROOT / "app" / "tenants" / "rows.py").exists()
-    return (
-        primary_key == [("id", True)]
-        and (not has_tenants or {"tenant_id", "id"} in unique)
-        and table.name != "idempotency_keys"  # `app purge` deletes them, whatever refers to them
-    )
 
 
 def referring_tables(plural: str) -> set[str]:
@@ -302,10 +302,6 @@ def beside() -> Iterator[Path]:
         folder.mkdir()
         try:
             yield folder
-        except KeyboardInterrupt:
-            delete(folder)
-            typer.echo("Interrupted: everything is as it was.", err=True)
-            raise
         finally:
             delete(folder)
 

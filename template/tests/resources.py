@@ -12,18 +12,19 @@ from tests.samples import email
 from tests.service import Service
 
 BY_PATH = {(operation.method, operation.path): operation for operation in OPERATIONS}
-# Operations that create a row, and those that change it if it still has a version.
+# Operations that create a row.
+CREATORS = [operation for operation in OPERATIONS if operation.creates]
+# Those of rows that have versions, and what changes such a row if it still has a version.
 VERSIONED = {
     creates: update
-    for creates in OPERATIONS
+    for creates in CREATORS
     for update in OPERATIONS
-    if creates.creates
-    and update.method == "PATCH"
+    if update.method == "PATCH"
     and update.path.rpartition("/")[0] == creates.path
     and any(parameter.name == "If-Match" for parameter in update.parameters("header"))
 }
 
-numbers = count()
+numbers = count(1)
 
 
 class Resources:
@@ -39,14 +40,17 @@ class Resources:
         self.rows: dict[str, Any] = {"users": user_id}
         # By the names that the parameters of paths have.
         self.ids: dict[str, Any] = {"user_id": user_id}
-        for operation in [*VERSIONED] * 3:  # from the second round on, rows that refer to others
+        for operation in CREATORS * 3:  # from the second round on, rows that refer to others
             name = operation.creates or ""
             if name not in self.ids and (response := self.create(operation)).is_success:
                 self.ids[name] = self.rows[operation.table] = response.json()["id"]
 
     def body(self, operation: Operation) -> Any:
-        """Return a valid body, other than those before."""
-        return operation.example(ids_for(operation.table, self.rows), next(numbers))
+        """Return a valid body; of rows with versions, other than those before."""
+        has_version = operation in VERSIONED or operation in VERSIONED.values()
+        # The first example has the least quantity: what is ordered must be in stock.
+        nth = next(numbers) if has_version else 0
+        return operation.example(ids_for(operation.table, self.rows), nth)
 
     def create(self, operation: Operation) -> httpx2.Response:
         return self.send(operation, json=self.body(operation))

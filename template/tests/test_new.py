@@ -237,7 +237,183 @@ def test_a_conflict_is_left_to_the_owner(with_zebras: Path) -> None:
     result = run("field", "zebras", "isbn:text:optional")
 
     assert "Conflict in app/zebras/models.py: choose" in result.output
-    assert "@pytest.mark.parametrize(
+    assert "<<<<<<< yours\n    mine:" in models.read_text()
+    assert not [*with_zebras.glob("migrations/versions/*isbn*")]
+
+
+def test_what_a_store_needs_comes_with_its_first_resource_and_goes_with_its_last(
+    with_database: Path,
+) -> None:
+    shared, module = with_database / "shared.txt", with_database / "app" / "zoo.py"
+    shared.write_text("Mine.\n\nOf all.\n")
+
+    result = run("new", "zebras", "title:text", "--store", "sql")
+
+    assert result.output.splitlines()[1:3] == ["Wrote app/zoo.py", "Wrote shared.txt"]
+    assert shared.read_text() == "Mine.\n\nOf all.\nOf the store.\n"
+    assert "store: sql" in (with_database / new.ANSWERS).read_text()
+    [migration] = with_database.glob("migrations/versions/*zebras*")
+    migration.unlink()  # rather than to run it
+    module.write_text("# Mine.\n")
+
+    result = run("remove", "zebras", "--yes")
+
+    assert "Deleted app/zoo.py, which nothing needs now." in result.output
+    assert not module.exists()
+    assert shared.read_text() == "Mine.\n\nOf all.\n"
+
+
+@pytest.mark.parametrize(
+    ("mine", "conflicts", "changed"),
+    [
+        ("Of all.\nMine.\n", ["shared.txt"], ["app/zoo.py", "shared.txt"]),
+        ("Mine.\n\nOf all.\n", [], ["app/zoo.py", "shared.txt"]),
+        (None, [], ["app/zoo.py"]),  # its owner has deleted it
+    ],
+)
+def test_a_shared_file_is_merged_where_its_owner_has_it(
+    root: Path, tmp_path: Path, mine: str | None, conflicts: list[str], changed: list[str]
+) -> None:
+    if mine:
+        (root / "shared.txt").write_text(mine)
+    (tmp_path / "new").mkdir()
+    answers = new.read_answers()
+
+    merged = new.merge_shared(tmp_path / "new", answers, {"zebras": {"store": "sql"}})
+
+    assert merged == (changed, conflicts)
+
+
+def test_a_file_of_the_name_of_a_shared_one_is_not_overwritten(root: Path, tmp_path: Path) -> None:
+    (root / "app" / "zoo.py").write_text("# Mine.\n")
+    (tmp_path / "new").mkdir()
+
+    with pytest.raises(SystemExit, match=r"Move app/zoo\.py away first"):
+        new.merge_shared(tmp_path / "new", new.read_answers(), {"zebras": {"store": "sql"}})
+
+
+PROJECT = '[project]\nname = "zoo"\nversion = "1"\nrequires-python = ">=3.11"\n'
+UNKNOWN = 'dependencies = ["zoo @ file:///nowhere"]\n'
+
+
+@pytest.mark.parametrize(
+    ("project", "search_path", "reason"),
+    [
+        (PROJECT, None, "The migration cannot be written"),
+        (PROJECT + UNKNOWN, None, "cannot be installed"),
+        (PROJECT, "", "This needs uv"),
+    ],
+    ids=["installed", "not found", "without uv"],
+)
+@pytest.mark.usefixtures("unchanged")
+def test_packages_of_a_store_are_installed_before_its_migration(
+    root: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    project: str,
+    search_path: str | None,
+    reason: str,
+) -> None:
+    folder = tmp_path_factory.mktemp("later")
+    (folder / "pyproject.toml").write_text(project)
+    shutil.copy(root / new.ANSWERS, folder)
+    monkeypatch.setenv("UV_PROJECT_ENVIRONMENT", str(folder / "environment"))
+    if search_path is not None:
+        monkeypatch.delenv("UV", raising=False)
+        monkeypatch.setenv("PATH", search_path)
+
+    with pytest.raises(SystemExit, match=reason):
+        new.exchange(folder, ["pyproject.toml"], [], new.Revision("nonsense", "create zoo"))
+
+    assert (folder / "environment").is_dir() is (search_path is None)
+    (root / "uv.lock").unlink(missing_ok=True)  # uv writes the next one
+
+
+@pytest.mark.parametrize(("options", "is_removed"), [(["--yes"], True), ([], False)])
+def test_a_resource_is_removed_if_one_says_yes(
+    with_zebras: Path, options: list[str], is_removed: bool
+) -> None:
+    CliRunner().invoke(cli.app, ["remove", "zebras", *options], input="n\n")
+
+    for path in new.paths_of("zebras"):
+        assert (with_zebras / path).exists() is not is_removed
+    assert ("title" in (with_zebras / new.ANSWERS).read_text()) is not is_removed
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["new", "users", "name:text"], "Type another name than users"),
+        (["new", "auth", "name:text"], "Type another name than auth"),
+        (["new", "cli", "name:text"], "Type another name than cli"),
+        (["new", "tenants", "name:text"], "Type another name than tenants"),
+        (["new", "proxy", "name:text", "--singular", "proxied"], "with another answer"),
+        (["new", "drafts", "name:text", "--singular", "item"], "another --singular"),
+        (["new", "drafts", "name:text", "--singular", "me"], "another --singular"),
+        (["new", "", "title:text"], "Type the plural"),
+        (["new", "zebras", ""], "Type a field as in"),
+        (["new", "zebras", ":text"], "Type a field as in"),
+        (["new", "zebras", "title:text", "--store", "tortoise"], "Type another --store"),
+        (["new", "zebras", "title:txet"], "Type title:TYPE, where TYPE is one of these: "),
+        (["new", "zebras", "title"], "Type title:TYPE"),
+        (["new", "zebras", "profile:profiles"], "Type profile:TYPE"),
+        (["new", "zebras", "customer:tenants"], "Type customer:TYPE"),
+        (["new", "zebras", "key:idempotency_keys"], "Type key:TYPE"),
+        (["new", "zebras", "login:failed_logins"], "Type login:TYPE"),
+        (["new", "zebras", "bad:text"], "Type a better field."),
+        (["field", "zebras", "title:text:optional"], "has written: none yet."),
+        (["remove", "zebras", "--yes"], "has written: none yet."),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(
+    root: Path, arguments: list[str], text: str
+) -> None:
+    assert root.exists()
+    assert_refused(run(*arguments), text)
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "database", "reason"),
+    [
+        ("sync", "postgres", "async only"),
+        ("sync", "sqlite", "async only"),
+        ("async", "sqlite", "SQLite"),
+    ],
+)
+def test_a_new_resource_of_tortoise_is_refused_where_tortoise_cannot_be(
+    concurrency: str, database: str, reason: str
+) -> None:
+    answers = {"concurrency": concurrency, "database": database}
+    with pytest.raises(SystemExit, match=reason):
+        new.refuse_store(answers, {"store": "tortoise"})
+    new.refuse_store(answers, {"store": "sql"})
+    new.refuse_store({"concurrency": "async", "database": "postgres"}, {"store": "tortoise"})
+
+
+def test_the_name_of_a_module_of_the_tests_is_taken(root: Path) -> None:
+    (root / "tests" / "samples.py").touch()
+
+    assert_refused(run("new", "samples", "name:text"), "Type another name than samples")
+
+
+def test_what_others_refer_to_is_not_removed(with_zebras: Path) -> None:
+    answers = with_zebras / new.ANSWERS
+    answers.write_text(answers.read_text().replace("zebras:", "users:"))
+
+    assert_refused(run("remove", "users", "--yes"), "first: ", "items")
+
+
+def test_two_tables_do_not_refer_to_each_other(with_zebras: Path) -> None:
+    """Items have an owner."""
+    answers = with_zebras / new.ANSWERS
+    answers.write_text(answers.read_text().replace("zebras:", "users:"))
+
+    assert_refused(run("field", "users", "pet:items:optional"), "items refers to users")
+
+
+@pytest.mark.usefixtures("with_zebras", "unchanged")
+@pytest.mark.parametrize(
     ("field", "text"),
     [
         ("", "Type a field as in"),
@@ -270,6 +446,14 @@ def test_an_attribute_of_the_owner_is_no_new_field(
     assert_refused(run("field", "zebras", f"{field}:optional"), "another name", f"zebras/{path}")
 
     assert content(with_zebras) == before
+
+
+def test_code_that_python_cannot_read_is_one_line(with_zebras: Path) -> None:
+    (with_zebras / "app/zebras/schemas.py").write_text("class ZebraRead:\n    isbn: (\n")
+
+    result = run("field", "zebras", "isbn:text:optional")
+
+    assert_refused(result, "Correct app/zebras/schemas.py, line 2")
 
 
 @pytest.mark.usefixtures("with_zebras", "unchanged")
@@ -458,6 +642,26 @@ def test_a_signal_takes_everything_back(
     assert len(signals) > 1
     assert content(with_zebras) == before
     assert signal.getsignal(kind) == handler
+
+
+def test_a_signal_after_all_was_exchanged_loses_nothing(
+    with_zebras: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def rename_and_send(source: Path, target: Path) -> Path:
+        renamed = rename(source, target)
+        if source.name == new.EXCHANGED:
+            signal.raise_signal(signal.SIGTERM)
+        return renamed
+
+    monkeypatch.setattr(Path, "rename", rename_and_send)
+
+    with pytest.raises(KeyboardInterrupt), new.beside() as folder:
+        exchange_all(folder, lambda: None)
+
+    assert (with_zebras / "app/lions/models.py").exists()
+    assert not (with_zebras / "app/zebras").exists()
 
 
 def test_what_a_killed_command_has_moved_comes_back_as_the_next_one_says(
