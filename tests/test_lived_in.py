@@ -129,7 +129,7 @@ def update(projects: Projects, owner: Owner, old: str, new: str) -> None:
 def follow_the_message(owner: Owner, *, merges: bool) -> None:
     """Type what the message after an update says about new migrations; some forget to merge."""
     settings = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
-    merge, upgrade = re.findall("`uv run (alembic .+?)`", settings["_message_after_update"])
+    merge, upgrade, *_ = re.findall("`uv run (alembic .+?)`", settings["_message_after_update"])
     assert "merge heads" in merge
     if owner.shell.git("status", "--porcelain", "migrations/versions", cwd=owner.folder):
         if merges:
