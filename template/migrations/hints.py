@@ -3,6 +3,7 @@
 A project with migrations of its own has two heads once an update of the template brings another.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,10 +33,10 @@ def explained() -> Iterator[None]:
 
 
 def hint_for(message: str) -> str | None:
-    if "Can't locate" not in message:
+    unknown = re.search("revision identified by ('.+')", message)
+    if not unknown:
         return next((hint for part, hint in HINTS.items() if part in message), None)
-    quoted = "'{}'".format(message.split("'")[1])
-    if quoted in str(context.config.cmd_opts):
+    if unknown[1] in str(context.config.cmd_opts):
         return "`uv run alembic history` lists those that there are."
     # Not the command, so the database names it.
     return (
