@@ -192,7 +192,7 @@ def refuse_taken(plural: str, singular: str) -> None:
 
 
 def refuse_fields(plural: str, fields: Sequence[str]) -> None:
-    """Exit when a field has no name, or is a reference to what none can be made to."""
+    """Exit when a field has no name, or refers to something that cannot be referred to."""
     resource_modules("models")
     tables = [name for name, table in Base.metadata.tables.items() if may_be_referred_to(table)]
     known = sorted({*TYPES, *tables, plural})
